@@ -1,0 +1,212 @@
+"""The command line: commands and what they print, nothing else. Torch is imported by no command but `report`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from bench.errors import BenchError, SuiteError, UsageError
+
+app = typer.Typer(
+    help="Robustness benchmarks for classifiers, autoencoders and GANs, from one YAML file.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SuiteFile = Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, such as suites/robustness.yaml.")]
+Assignments = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the suite; may be given again.")
+]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder  [default: reports/SUITE/TIME]")]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of finished jobs  [default: $BENCH_STORE or reports/.store]"),
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where models run.")]
+BatchSize = Annotated[int, typer.Option(metavar="N", help="Largest batch; halved where memory runs out.")]
+ExecutorName = Annotated[str, typer.Option(metavar="local|inline", help="Where jobs are done.")]
+Only = Annotated[str | None, typer.Option(metavar="GLOB", help="Fill only the rows whose id matches.")]
+Recompute = Annotated[bool, typer.Option("--recompute", help="Ignore stored outcomes.")]
+Retrain = Annotated[bool, typer.Option("--retrain", help="Ignore stored weights.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Start nothing more after the first failure.")]
+
+
+@app.command()
+def run(
+    suite: SuiteFile,
+    out: Out = None,
+    store: StoreFolder = None,
+    device: Device = "auto",
+    batch_size: BatchSize = 500,
+    executor: ExecutorName = "local",
+    only: Only = None,
+    assignments: Assignments = [],  # noqa: B006 - typer copies it
+    recompute: Recompute = False,
+    retrain: Retrain = False,
+    fail_fast: FailFast = False,
+) -> None:
+    """Run a suite and write leaderboard.csv, outcomes.csv, run.json and report.html.
+
+    Exit codes: 0 all well; 1 an expected figure was missed; 2 a bad suite or command line; 3 a job failed, was lost,
+    timed out or was not run.
+    """
+    from bench.engine.progress import listener_for
+    from bench.runner import run as run_suite
+    from bench.summary import summary
+
+    checked = _read(suite, assignments)
+    result = run_suite(
+        checked,
+        listener=listener_for(sys.stdout),
+        out=out,
+        store=store,
+        device=device,
+        batch_size=batch_size,
+        executor=executor,
+        only=only,
+        recompute=recompute,
+        retrain=retrain,
+        fail_fast=fail_fast,
+    )
+    print(summary(result, only))
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def check(suite: SuiteFile, assignments: Assignments = []) -> None:  # noqa: B006 - typer copies it
+    """Print all mistakes of a suite, with file:line:column."""
+    from bench.suite import names
+
+    checked = _read(suite, assignments)
+    rows = sum(1 for _ in names.all_rows(checked))
+    parts = [
+        (len(checked.data), "data sets"),
+        (len(checked.models), "models"),
+        (len(checked.evaluations), "evaluations"),
+    ]
+    print(f"{suite} is well formed: {', '.join(f'{count} {noun}' for count, noun in parts)}, {rows} rows")
+
+
+@app.command()
+def plan(
+    suite: SuiteFile,
+    store: StoreFolder = None,
+    device: Device = "auto",
+    only: Only = None,
+    assignments: Assignments = [],  # noqa: B006 - typer copies it
+    recompute: Recompute = False,
+    retrain: Retrain = False,
+) -> None:
+    """Print the jobs of a suite: which are done already, and for the others why not; then its rows."""
+    from bench.planning import Options, forecast
+    from bench.suite import names
+
+    checked = _read(suite, assignments)
+    options = Options(store=store, device=device, only=only, recompute=recompute, retrain=retrain)
+    made, jobs = forecast(checked, options)
+    for line in jobs:
+        print(f"{'cached' if line.origin else 'to do':7} {line.job.id}  ({line.origin or line.reason})")
+    for name in sorted(made.waiting):
+        print(f"{'later':7} what uses data '{name}'  (its samples are known when data/{name} has run)")
+    for name, reason in made.unavailable.items():
+        print(f"{'cannot':7} what uses data '{name}'  ({reason})")
+    for row in names.all_rows(checked):
+        print(f"{'row':7} {row}")
+    done = sum(1 for line in jobs if line.origin)
+    print(f"{len(jobs)} jobs: {done} cached, {len(jobs) - done} to do")
+
+
+@app.command()
+def report(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as reports/robustness/...")],
+    store: StoreFolder = None,
+) -> None:
+    """Write a run's CSV files and page again, from the run folder and the store."""
+    from bench.reopening import report as write_again
+
+    result = write_again(run_folder, store)
+    missing = sum(1 for row in result.rows if row.status != "ok")
+    print(f"wrote {result.folder / 'report.html'}")
+    if missing:
+        print(f"{missing} of {len(result.rows)} rows have no figure")
+        raise typer.Exit(3)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str, typer.Argument(metavar="attacks|metrics|models|data|recipes", help="What to list.")],
+) -> None:
+    """List what a suite can name, with one line and the source of each, and its options."""
+    from bench.suite.reference import CATALOGUES, option_lines
+
+    if kind not in CATALOGUES:
+        from bench.errors import did_you_mean
+
+        raise UsageError(f"there is no list of '{kind}'{did_you_mean(kind, CATALOGUES)}")
+    for component in CATALOGUES[kind].values():
+        print(f"{component.name}\n    {component.line}\n    source: {component.source}")
+        for line in option_lines(component.options):
+            print(f"    {line}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a suite, for editors."""
+    from bench.suite.json_schema import suite_schema
+
+    print(json.dumps(suite_schema(), indent=2))
+
+
+@app.command()
+def doctor(store: StoreFolder = None) -> None:
+    """Say what was found of device, packages, data and weights, what is missing, and how to get it."""
+    from bench.doctor import examine
+
+    findings = examine(store)
+    for finding in findings:
+        print(f"{'ok' if finding.good else 'MISSING':8} {finding.subject}: {finding.found}")
+        if finding.remedy:
+            print(f"{'':8} {finding.remedy}")
+    if any(finding.needed and not finding.good for finding in findings):
+        raise typer.Exit(3)
+
+
+def _read(suite: str, assignments: list[str]) -> Any:
+    """A checked suite, with its warnings printed."""
+    from bench.suite.check import read
+
+    checked = read(suite, assignments)
+    for warning in checked.warnings:
+        print(warning, file=sys.stderr)
+    return checked
+
+
+def main() -> NoReturn:
+    """Run the command line; a mistake of the user's ends with a sentence and exit code 2 (3 while running)."""
+    try:
+        app(standalone_mode=True)
+    except SuiteError as error:
+        print(error, file=sys.stderr)
+        count = len(error.problems)
+        print(f"{count} mistake{'s' * (count > 1)}; nothing was run", file=sys.stderr)
+        sys.exit(2)
+    except UsageError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(3)
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        sys.exit(3)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)

@@ -1,0 +1,90 @@
+"""Data sets by name.
+
+from bench.data import load_named
+samples = load_named("mnist", split="test", take=100)   # samples.x (100, 1, 28, 28), samples.y, samples.ids
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from bench.catalogue import is_import_name
+from bench.data.catalogue import DATA, DataOptions
+from bench.data.samples import DataInfo, Samples, checked
+
+__all__ = ["DATA", "DataInfo", "Samples", "describe", "load_named", "load_source", "needs_running"]
+
+
+class Source(Protocol):
+    """A source whose samples are known without running anybody's code."""
+
+    def fingerprint(self, options: Any) -> str:
+        """Names the samples and their order, before `skip` and `take`."""
+
+    def count(self, options: Any) -> int:
+        """How many samples there are, before `skip` and `take`."""
+
+    def load(self, options: Any) -> Samples:
+        """The samples, before `skip`; a source may leave out those after `take`."""
+
+
+def needs_running(source: str) -> bool:
+    """Whether a source's samples are known only after code has run (a job does that, once)."""
+    return source == "torchvision" or is_import_name(source)
+
+
+def _source(name: str) -> Source:
+    factory = DATA[name].load()
+    return factory(name) if "mixture" in DATA[name].traits else factory()  # type: ignore[no-any-return]
+
+
+def value_range(source: str, options: DataOptions) -> tuple[float, float]:
+    """Smallest and largest valid input value; unbounded for points in the plane."""
+    if source in DATA and "mixture" in DATA[source].traits:
+        return float("-inf"), float("inf")
+    return getattr(options, "range", (0.0, 1.0))
+
+
+def describe(name: str, source: str, options: DataOptions, materialised: DataInfo | None = None) -> DataInfo:
+    """What planning needs to know; for a source that needs running, `materialised` says what running it gave.
+
+    Raises:
+        DataError: Files are missing, or `skip` leaves no sample.
+    """
+    from bench.errors import DataError
+
+    low, high = value_range(source, options)
+    if materialised is None:
+        where = _source(source)
+        fingerprint, total = where.fingerprint(options), where.count(options)
+    else:
+        fingerprint, total = materialised.fingerprint, materialised.count
+    count = total - options.skip
+    if count < 1:
+        raise DataError(f"data '{name}': `skip: {options.skip}` leaves none of its {total} samples")
+    return DataInfo(fingerprint, min(count, options.take or count), options.skip, low, high)
+
+
+def load_source(name: str, source: str, options: DataOptions, materialised: Samples | None = None) -> Samples:
+    """The samples that `skip` and `take` leave, checked against their declared range."""
+    samples = _source(source).load(options) if materialised is None else materialised
+    stop = None if options.take is None else options.skip + options.take
+    chosen = samples.stretch(options.skip, len(samples) if stop is None else stop)
+    low, high = value_range(source, options)
+    return checked(chosen, name=name, low=low, high=high)
+
+
+def load_named(source: str, **options: Any) -> Samples:
+    """Load a data set from Python, by the name and options a suite would use.
+
+    Raises:
+        BenchError: Unknown source.
+        pydantic.ValidationError: Unknown or wrong options.
+        DataError: Files missing, or samples outside the declared range.
+
+    >>> load_named("mnist", split="test", take=3).y.tolist()
+    [7, 2, 1]
+    """
+    checked = DATA[source].options(**options)
+    assert isinstance(checked, DataOptions)  # noqa: S101 - every source's options are
+    return load_source(source, source, checked)

@@ -1,0 +1,111 @@
+"""The data sources a suite can name."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bench.catalogue import Catalogue, Component, Options, Real
+
+
+class DataOptions(Options):
+    """Options every source has."""
+
+    take: int | None = Field(None, ge=1, description="how many samples to use; all when left out")
+    skip: int = Field(0, ge=0, description="how many samples to leave out at the start")
+
+
+class Mnist(DataOptions):
+    """Options of the MNIST that ships with the package."""
+
+    split: Literal["train", "test"] = Field("test", description="the 60,000 training or 10,000 test images")
+
+
+class Mixture(DataOptions):
+    """Options of a mixture of equally likely Gaussians in the plane."""
+
+    samples: int = Field(100_000, ge=1, description="points to draw")
+    seed: int = Field(0, ge=0, description="seed of the points")
+
+
+class Npz(DataOptions):
+    """Options of arrays in a file of NumPy's .npz format."""
+
+    path: str = Field(description="the file; relative paths start at the folder bench is run from")
+    x: str = Field("x", description="name of the array of inputs: (n, ...) floats in `range`, or uint8")
+    y: str | None = Field("y", description="name of the array of classes: (n,) integers; null when there is none")
+    range: tuple[Real, Real] = Field(
+        (0.0, 1.0), strict=False, description="smallest and largest value an input may take"
+    )
+
+
+class Folder(DataOptions):
+    """Options of images in a folder, one subfolder a class."""
+
+    path: str = Field(description="the folder; classes are its subfolders in alphabetical order")
+    size: tuple[int, int] | None = Field(
+        None, strict=False, description="height and width to resize to; null keeps the images'"
+    )
+    mode: Literal["RGB", "L"] = Field("RGB", description="colour (RGB) or grey (L)")
+
+
+class Imported(DataOptions):
+    """Options of a function of yours that returns the data."""
+
+    args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments for the function")
+    range: tuple[Real, Real] = Field(
+        (0.0, 1.0), strict=False, description="smallest and largest value an input may take"
+    )
+
+
+class Torchvision(DataOptions):
+    """Options of a data set class of torchvision."""
+
+    dataset: str = Field(description="name of a class in torchvision.datasets, such as CIFAR10")
+    root: str = Field("data", description="folder the files are in, or are downloaded to")
+    args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments, such as {train: false}")
+    download: bool = Field(True, description="download the files when they are missing and the class can")
+
+
+DATA = Catalogue(
+    "data source",
+    Component(
+        "mnist",
+        "Handwritten digits, 28x28 grey images in [0, 1], ten classes; ships with the package.",
+        "LeCun, Cortes, Burges 1998; CC BY-SA 3.0",
+        "bench.data.mnist:Mnist",
+        Mnist,
+    ),
+    Component(
+        "grid25",
+        "Points from 25 Gaussians on the grid {-4,-2,0,2,4} squared, standard deviation 0.05.",
+        "Lin et al. 2018 (PacGAN), section 4.1",
+        "bench.data.mixtures:Mixture",
+        Mixture,
+        traits={"mixture": "grid25"},
+    ),
+    Component(
+        "ring8",
+        "Points from 8 Gaussians on the unit circle, standard deviation 0.01.",
+        "Lin et al. 2018 (PacGAN), section 4.1",
+        "bench.data.mixtures:Mixture",
+        Mixture,
+        traits={"mixture": "ring8"},
+    ),
+    Component("npz", "Arrays of yours in an .npz file.", "numpy.savez", "bench.data.npz:Npz", Npz),
+    Component(
+        "folder",
+        "Images of yours, one subfolder a class, in an order that does not depend on the folder's.",
+        "the layout of torchvision's ImageFolder",
+        "bench.data.folder:Folder",
+        Folder,
+    ),
+    Component(
+        "torchvision",
+        "Any data set class of torchvision.datasets: used when present, downloaded when it can be.",
+        "torchvision.datasets",
+        "bench.data.imported:torchvision_dataset",
+        Torchvision,
+    ),
+)

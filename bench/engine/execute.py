@@ -1,0 +1,122 @@
+"""Running a plan: what is stored is taken from there, the rest goes to an executor, wave by wave."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.engine.executors import Executor
+from bench.engine.ledger import Ledger
+from bench.engine.progress import Listener
+from bench.engine.state import JobState
+from bench.engine.task import Result, Task
+from bench.suite.jobs import Job
+
+
+@dataclass
+class Journal:
+    """An append-only account of a run: one JSON line for each start and end of a job.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: Path
+
+    def note(self, event: str, job: str, **facts: object) -> None:
+        """Append one line, and have it on disk before going on."""
+        line = json.dumps({"time": round(time.time(), 3), "event": event, "job": job, **facts})
+        with self.path.open("a") as file:
+            file.write(line + "\n")
+
+
+@dataclass
+class Execution:
+    """Runs jobs until none is left that can be run.
+
+    Attributes:
+        ledger: What is known of jobs; its states are filled in.
+        executor: Where jobs are done.
+        listener: Is told how it goes.
+        journal: Keeps an account.
+        errors: Folder for the tracebacks of failed jobs.
+        fail_fast: Start nothing more after the first job that fails.
+    """
+
+    ledger: Ledger
+    executor: Executor
+    listener: Listener
+    journal: Journal
+    errors: Path
+    fail_fast: bool = False
+    failed: bool = field(default=False, init=False)
+
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Bring every job to an end: found, done, failed or skipped."""
+        left = {job.id: job for job in jobs if job.id not in self.ledger.states}
+        self.listener.planned(left.values())
+        while left:
+            ready = [job for job in left.values() if all(need in self.ledger.states for need in job.needs)]
+            if not ready or (self.fail_fast and self.failed):
+                return
+            wave = {}
+            for job in ready:
+                del left[job.id]
+                blocker = self.ledger.blocker(job)
+                if blocker is not None:
+                    self._end(job, self._skipped(blocker))
+                elif (found := self.ledger.find(job)) is not None:
+                    self.journal.note("found", job.id, key=found.key, origin=found.origin)
+                    self._end(job, found)
+                else:
+                    wave[job.id] = job
+            self._do(wave)
+
+    def _skipped(self, blocker: str) -> JobState:
+        state = self.ledger.states[blocker]
+        cause = state.cause or blocker
+        return JobState("skipped", message=f"needs {cause}, which {_ended(self.ledger.states[cause])}", cause=cause)
+
+    def _do(self, wave: dict[str, Job]) -> None:
+        """Do jobs that need nothing of each other; equal jobs of two evaluations are done once."""
+        by_key: dict[str, list[Job]] = {}
+        for job in wave.values():
+            by_key.setdefault(self.ledger.key(job), []).append(job)
+        tasks = [self._task(jobs[0]) for jobs in by_key.values()]
+        keys = {jobs[0].id: key for key, jobs in by_key.items()}
+        for task in tasks:
+            self.journal.note("queued", task.id, key=keys[task.id])
+        for result in self.executor.run(tasks, lambda name, share: self.listener.share(wave[name], share)):
+            for job in by_key[keys[result.id]]:
+                state = self._state(job, keys[result.id], result)
+                self.journal.note("ended", job.id, key=state.key, status=state.status, seconds=state.seconds)
+                self._end(job, state)
+            if result.details:
+                self.errors.mkdir(parents=True, exist_ok=True)
+                (self.errors / f"{result.id.replace('/', '.')}.txt").write_text(result.details)
+            if self.fail_fast and self.failed:
+                return
+
+    def _task(self, job: Job) -> Task:
+        inputs = {need: str(self.ledger.states[need].path) for need in job.needs}
+        return Task(job.id, job.kind, job.work, inputs, str(self.ledger.output(job)), job.timeout)
+
+    def _state(self, job: Job, key: str, result: Result) -> JobState:
+        if result.status != "ok":
+            return JobState(result.status, key, message=result.message, seconds=result.seconds)
+        path = self.ledger.output(job)
+        return JobState("ok", key, path, result.content, seconds=result.seconds, origin="done")
+
+    def _end(self, job: Job, state: JobState) -> None:
+        self.ledger.states[job.id] = state
+        self.failed = self.failed or state.status not in ("ok", "not-run")
+        self.listener.ended(job, state)
+
+
+def _ended(state: JobState) -> str:
+    """How a job ended, as part of a sentence."""
+    words = {"failed": "failed", "lost": "was lost", "timeout": "timed out", "oom": "ran out of memory"}
+    return f"{words.get(state.status, 'did not run')}: {state.message}"

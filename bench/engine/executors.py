@@ -1,0 +1,166 @@
+"""Where tasks are done: in this process, or in a worker process that can be timed out, killed and replaced."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from bench.engine.task import Result, Task
+
+Progress = Callable[[str, float], None]
+"""Told a task's id and the share of it that is done."""
+
+
+class Executor(Protocol):
+    """Does tasks. Results come in any order, one a task; nothing is raised for a task that fails."""
+
+    def run(self, tasks: Sequence[Task], progress: Progress) -> Iterator[Result]:
+        """Do the tasks, none of which needs another's result."""
+
+    def __enter__(self) -> Self:
+        """Get ready."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, at once and without waiting for a task."""
+
+
+class InlineExecutor:
+    """Does tasks in this process, one after another: for debuggers and notebooks. Timeouts are not enforced."""
+
+    def __init__(self, device: str, batch_size: int) -> None:
+        self._device, self._batch_size = device, batch_size
+
+    def run(self, tasks: Sequence[Task], progress: Progress) -> Iterator[Result]:
+        """Do the tasks in order."""
+        from bench.engine.perform import perform
+
+        for task in tasks:
+            yield perform(task, self._place, lambda share, task=task: progress(task.id, share))  # type: ignore[misc]
+
+    def __enter__(self) -> Self:
+        """Make the workplace."""
+        from bench.engine.work.workplace import Workplace
+
+        self._place = Workplace(self._device, self._batch_size)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to stop."""
+
+
+class LocalExecutor:
+    """Does tasks in one worker process on this machine.
+
+    A task that takes too long, or takes its process down, costs that process only: the next task gets a new one.
+
+    Args:
+        device: Device of the worker.
+        batch_size: Largest batch.
+        log: File that takes what the worker and the libraries in it print.
+    """
+
+    def __init__(self, device: str, batch_size: int, log: Path) -> None:
+        self._arguments = [device, str(batch_size)]
+        self._log = log
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._buffer = b""
+
+    def run(self, tasks: Sequence[Task], progress: Progress) -> Iterator[Result]:
+        """Do the tasks in order, restarting the worker when it is lost."""
+        for task in tasks:
+            yield self._one(task, progress)
+
+    def _one(self, task: Task, progress: Progress) -> Result:
+        worker = self._worker or self._start()
+        started = time.monotonic()
+        lines: collections.deque[bytes] = collections.deque()
+        try:
+            assert worker.stdin is not None  # noqa: S101 - opened as a pipe by _start
+            worker.stdin.write(json.dumps(dataclasses.asdict(task)).encode() + b"\n")
+            worker.stdin.flush()
+        except BrokenPipeError:
+            return self._lost(task, started)
+        while True:
+            left = None if task.timeout is None else task.timeout - (time.monotonic() - started)
+            if left is not None and left <= 0:
+                self._stop()
+                message = f"took longer than {task.timeout:g} s; raise `timeout:` or ask for less"
+                return Result(task.id, "timeout", message, seconds=round(time.monotonic() - started, 3))
+            if not self._read(worker, left, lines):
+                return self._lost(task, started)
+            while lines:
+                message_in = json.loads(lines.popleft())
+                if "share" in message_in:
+                    progress(task.id, message_in["share"])
+                else:
+                    return Result(**message_in)
+
+    def _read(self, worker: subprocess.Popen[bytes], wait: float | None, lines: collections.deque[bytes]) -> bool:
+        """Collect whole lines from the worker for a while; False when it is gone."""
+        assert worker.stdout is not None  # noqa: S101 - opened as a pipe by _start
+        if not select.select([worker.stdout], [], [], wait)[0]:
+            return True
+        received = os.read(worker.stdout.fileno(), 1 << 16)
+        *whole, self._buffer = (self._buffer + received).split(b"\n")
+        lines.extend(whole)
+        return bool(received)
+
+    def _lost(self, task: Task, started: float) -> Result:
+        worker = self._worker
+        code = worker.wait() if worker is not None else 0
+        self._stop()
+        how = f"exit code {code}"
+        if code < 0:
+            how = signal.Signals(-code).name
+            how += " (often: out of memory)" if code == -signal.SIGKILL else ""
+        message = f"the worker process died: {how}; what it printed last is in {self._log}"
+        return Result(task.id, "lost", message, seconds=round(time.monotonic() - started, 3))
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            self._worker = subprocess.Popen(
+                [sys.executable, "-m", "bench.engine.worker", *self._arguments],  # noqa: S603
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        self._buffer = b""
+        return self._worker
+
+    def _stop(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker.wait()
+            for pipe in (self._worker.stdin, self._worker.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._worker = None
+
+    def __enter__(self) -> Self:
+        """The worker starts with the first task: a run with nothing to do needs none."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill the worker."""
+        self._stop()
+
+
+EXECUTORS = ("local", "inline")
+
+
+def make_executor(name: str, *, device: str, batch_size: int, log: Path) -> Executor:
+    """An executor by name: one of `EXECUTORS`."""
+    return InlineExecutor(device, batch_size) if name == "inline" else LocalExecutor(device, batch_size, log)

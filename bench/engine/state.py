@@ -1,0 +1,36 @@
+"""How each job of a run ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.engine.task import Status
+
+
+@dataclass(frozen=True)
+class JobState:
+    """The end of one job in one run.
+
+    Attributes:
+        status: ``ok``, or what went wrong, or ``not-run``.
+        key: Its evaluation or recipe key; empty when what it needs is not known.
+        path: Its record; None unless ok.
+        content: Names the record's arrays.
+        message: One sentence; empty when ok.
+        cause: The job that is to blame, where it is another one.
+        seconds: How long it took when it was done, be it in this run or an earlier one.
+        origin: ``done`` in this run, ``store`` or ``zoo``; empty unless ok.
+    """
+
+    status: Status
+    key: str = ""
+    path: Path | None = None
+    content: str = ""
+    message: str = ""
+    cause: str = ""
+    seconds: float = 0.0
+    origin: str = ""
+
+
+NOT_RUN = JobState("not-run", message="the run ended before this job")

@@ -1,0 +1,27 @@
+"""Doing one job. Torch is imported here and below, and nowhere else in the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from bench.engine.work import classify, generate, reconstruct, train
+from bench.engine.work.workplace import Workplace
+
+Work = Mapping[str, Any]
+Made = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+"""What a job leaves: facts as JSON, and arrays by name."""
+
+JOBS: Mapping[str, Callable[[Work, Workplace], Made]] = {
+    "data": train.materialise,
+    "train": train.train,
+    "attack": classify.attack,
+    "verify": classify.judge,
+    "score": classify.score,
+    "redirect": reconstruct.redirect,
+    "inspect": reconstruct.inspect,
+    "sample": generate.sample,
+    "measure": generate.measure,
+}

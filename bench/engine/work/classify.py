@@ -1,0 +1,170 @@
+"""Jobs on classifiers: crafting examples, verifying them on a victim, scoring them with a user's metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.attacks.attack import Attack
+from bench.attacks.threat import Threat
+from bench.attacks.verify import check_logits, verify
+from bench.catalogue import import_by_name
+from bench.data.samples import Samples
+from bench.engine.work.workplace import VERIFY_BATCH, Workplace
+from bench.errors import DataError, MetricError
+from bench.models.build import Model
+from bench.randomness import derive_seed
+
+ATTACKED, INFERRED, MISCLASSIFIED, NOT_TRIED = 0, 1, 2, 3
+"""How an outcome is known: attacked at this epsilon, inferred from a smaller one, wrong before any attack, or given up."""
+
+
+def _chunk(work: Mapping[str, Any], place: Workplace) -> tuple[Samples, Tensor, Tensor]:
+    """The samples of a job, with inputs and labels on the device."""
+    skip = work["data"]["options"].get("skip", 0)
+    samples = place.samples(work["data"]).stretch(work["start"] - skip, work["stop"] - skip)
+    if samples.y is None:
+        raise DataError(f"data '{work['data']['name']}' has no labels; classifiers are judged by labels")
+    return samples, place.tensor(samples.inputs()), place.tensor(samples.y)
+
+
+def _logits(model: Model, x: Tensor, y: Tensor, place: Workplace, size: int | None = None) -> Tensor:
+    """Clean logits (n, classes), checked."""
+    with torch.inference_mode():
+        logits = torch.cat(place.batched(lambda rows: model(x[rows]), len(x), size))
+    check_logits(logits, len(x), y)
+    return logits.clone()
+
+
+def _threat(work: Mapping[str, Any], epsilon: float) -> Threat:
+    low, high = work["data"]["range"] or (float("-inf"), float("inf"))
+    return Threat(work["threat"]["norm"], epsilon, low, high)
+
+
+def choose_targets(rule: str, logits: Tensor, y: Tensor, seeds: list[int]) -> Tensor | None:
+    """A class other than the label for each sample, by the threat model's rule; None for `none`."""
+    classes = logits.shape[1]
+    if rule == "none":
+        return None
+    if rule == "next":
+        return (y + 1) % classes
+    if rule == "random":
+        offsets = torch.tensor([1 + seed % (classes - 1) for seed in seeds], device=y.device)
+        return (y + offsets) % classes
+    return logits.scatter(1, y[:, None], torch.inf).argmin(1)
+
+
+def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Craft examples at each epsilon, smallest first.
+
+    For a model's own robustness only correctly classified samples are attacked, and a sample broken at one epsilon
+    keeps its example at the larger ones, where it is valid as well. For transfer every sample is attacked at every
+    epsilon.
+    """
+    samples, x, y = _chunk(work, place)
+    model, every = place.model(work["model"]), work["every"]
+    logits = _logits(model, x, y, place)
+    seeds = [derive_seed(work["seed"], "target", name) for name in samples.ids]
+    targets = choose_targets(work["threat"]["target"], logits, y, seeds)
+    radii = work["threat"]["epsilon"]
+    correct = logits.argmax(1) == y
+    examples = x.expand(len(radii), *x.shape).clone()
+    known = torch.full((len(radii), len(x)), MISCLASSIFIED, dtype=torch.uint8)
+    costs = torch.zeros(2, len(radii), len(x))
+    broken = torch.zeros_like(correct)
+    for level, epsilon in enumerate(radii):
+        method = Attack(work["attack"]["name"], _threat(work, epsilon), work["seed"], work["attack"]["options"])
+        if level > 0 and not every:
+            examples[level][broken] = examples[level - 1][broken]
+            known[level][broken.cpu()] = INFERRED
+        rows = torch.arange(len(x), device=x.device) if every else (correct & ~broken).nonzero().squeeze(1)
+        _attack_rows(method, model, place, samples, x, y, targets, rows, examples[level], costs[:, level], broken)
+        known[level][rows.cpu()] = ATTACKED
+        place.report((level + 1) / len(radii))
+    arrays = {
+        "examples": examples.cpu().numpy(),
+        "known": known.numpy(),
+        "source_correct": correct.cpu().numpy(),
+        "forwards": costs[0].numpy(),
+        "backwards": costs[1].numpy(),
+    }
+    if targets is not None:
+        arrays["targets"] = targets.cpu().numpy()
+    return {"epsilon": radii}, arrays
+
+
+def _attack_rows(
+    method: Attack,
+    model: Model,
+    place: Workplace,
+    samples: Samples,
+    x: Tensor,
+    y: Tensor,
+    targets: Tensor | None,
+    rows: Tensor,
+    examples: Tensor,
+    costs: Tensor,
+    broken: Tensor,
+) -> None:
+    """Attack some samples at one epsilon and note examples, costs and what broke, in place."""
+
+    def batch(part: slice) -> None:
+        chosen = rows[part]
+        aims = None if targets is None else targets[chosen]
+        ids = [samples.ids[index] for index in chosen.tolist()]
+        result = method(model, x[chosen], y[chosen], targets=aims, ids=ids)
+        examples[chosen] = result.x_adv
+        broken[chosen] |= result.success.to(broken.device)
+        costs[:, chosen.cpu()] = torch.stack([result.forwards, result.backwards])
+
+    if len(rows):
+        place.batched(batch, len(rows))
+
+
+def judge(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Verify examples on a victim: per epsilon and sample, what the attack achieved."""
+    samples, x, y = _chunk(work, place)
+    crafted = place.record(work["examples"]["job"])
+    model = place.model(work["model"])
+    clean = _logits(model, x, y, place, VERIFY_BATCH)
+    aims = place.tensor(crafted.arrays["targets"]) if "targets" in crafted.arrays else None
+    columns: dict[str, list[NDArray[Any]]] = {}
+    for level, epsilon in enumerate(work["threat"]["epsilon"]):
+        examples = place.tensor(crafted.arrays["examples"][level])
+
+        def look(part: slice, examples: Tensor = examples, epsilon: float = epsilon) -> dict[str, NDArray[Any]]:
+            goal = None if aims is None else aims[part]
+            seen = verify(model, x[part], y[part], examples[part], threat=_threat(work, epsilon), targets=goal)
+            return {name: value.numpy() for name, value in vars(seen).items()}
+
+        parts = place.batched(look, len(x), VERIFY_BATCH)
+        for name in parts[0]:
+            columns.setdefault(name, []).append(np.concatenate([part[name] for part in parts]))
+    arrays = {name: np.stack(values) for name, values in columns.items()}
+    arrays |= {name: crafted.arrays[name] for name in ("known", "forwards", "backwards", "source_correct")}
+    arrays["correct"] = (clean.argmax(1) == y).cpu().numpy()
+    arrays["label"] = y.cpu().numpy()
+    invalid = int((~arrays["valid"]).sum())
+    return {"ids": list(samples.ids), "epsilon": work["threat"]["epsilon"], "invalid": invalid}, arrays
+
+
+def score(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """A user's metric, called as `metric(model, x, examples, y, **options)`: one value a sample, at each epsilon."""
+    _, x, y = _chunk(work, place)
+    crafted = place.record(work["examples"]["job"])
+    model, name = place.model(work["model"]), work["metric"]["name"]
+    metric = import_by_name(name)
+    rows = []
+    for level in range(len(work["threat"]["epsilon"])):
+        examples = place.tensor(crafted.arrays["examples"][level])
+        values = metric(model, x, examples, y, **work["metric"]["options"])
+        array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, np.float64)
+        if array.shape != (len(x),):
+            raise MetricError(f"metric '{name}' returned an array of shape {array.shape}; expected ({len(x)},)")
+        rows.append(array)
+    return {}, {"values": np.stack(rows)}

@@ -1,0 +1,110 @@
+"""Jobs on generators: drawing samples, measuring sets of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.attacks.draws import Draws
+from bench.catalogue import import_by_name, is_import_name
+from bench.data.catalogue import DATA
+from bench.data.folder import image_files, read_images
+from bench.data.npz import read_array
+from bench.engine.work.workplace import Workplace
+from bench.errors import DataError, MetricError, ModelError
+from bench.metrics.catalogue import METRICS
+from bench.models.interfaces import GeneratorLike
+from bench.randomness import derive_seed
+
+
+def sample(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Draw samples: from a model with noise that all models of the evaluation share, from a file, or from data."""
+    if "data" in work:
+        skip = work["data"]["options"].get("skip", 0)
+        samples = place.samples(work["data"]).stretch(work["start"] - skip, work["stop"] - skip)
+        return {}, {"samples": samples.inputs()}
+    if "samples" in work["model"]:
+        return {}, {"samples": _from_file(Path(work["model"]["samples"]), work["samples"])}
+    model, name = place.model(work["model"]), work["model"]["name"]
+    if not isinstance(model, GeneratorLike) and not hasattr(model, "decode"):
+        raise ModelError(f"model '{name}' cannot draw samples: expected a generator or a model with `decode`")
+    draw = model.decode if hasattr(model, "decode") else model
+    # one seed a sample, so that sample i is the same however many are drawn
+    seeds = [derive_seed(work["seed"], "noise", work["noise"], index) for index in range(work["samples"])]
+    noise = Draws(torch.tensor(seeds, device=place.device)).normal((model.latent_size,), 0)
+    with torch.inference_mode():
+        parts = place.batched(lambda rows: draw(noise[rows]), len(noise))
+    samples_drawn = torch.cat(parts)
+    if not bool(torch.isfinite(samples_drawn).all()):
+        bad = int((~torch.isfinite(samples_drawn.flatten(1)).all(1)).sum())
+        raise ModelError(f"model '{name}' drew NaN or infinite values in {bad} of {len(noise)} samples")
+    return {}, {"samples": samples_drawn.cpu().numpy()}
+
+
+def _from_file(path: Path, count: int) -> NDArray[np.float32]:
+    """The first `count` samples of an .npz file (array `samples`, or its only one) or of an image folder."""
+    if path.is_dir():
+        files = image_files(path)[:count]
+        images: NDArray[Any] = read_images(files, mode="RGB", size=None)
+    else:
+        images = read_array(path, None)
+    if len(images) < count:
+        raise DataError(f"expected at least {count} samples in {path}, found {len(images)}; lower `samples`")
+    images = images[:count]
+    scaled = images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
+    if not np.isfinite(scaled).all():
+        raise DataError(f"{path} holds NaN or infinite values")
+    return scaled
+
+
+def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """One metric of one set of samples, against the data set's remaining samples."""
+    samples = place.tensor(place.record(work["samples"]["job"]).arrays["samples"])
+    skip = work["data"]["options"].get("skip", 0)
+    data = place.samples(work["data"]).stretch(work["start"] - skip, work["stop"] - skip)
+    reference = place.tensor(data.inputs())
+    if samples.shape[1:] != reference.shape[1:]:
+        raise MetricError(
+            f"samples have shape {tuple(samples.shape[1:])} each, the data '{work['data']['name']}' "
+            f"{tuple(reference.shape[1:])}; expected the same"
+        )
+    name, options = work["metric"]["name"], dict(work["metric"]["options"])
+    facts = {"n": len(samples), "reference_n": len(reference)}
+    if is_import_name(name):
+        value = import_by_name(name)(samples, reference, **options)
+        return {**facts, "values": {"": _number(name, value)}}, {}
+    entry = METRICS[name]
+    if entry.traits.get("mixture"):
+        options["mixture"] = DATA[work["data"]["source"]].traits["mixture"]
+        values = entry.load()(samples.cpu().numpy(), reference.cpu().numpy(), **options)
+    else:
+        if "features" in work:
+            options["features"] = _features(place.model(work["features"]), work["features"]["name"])
+        values = entry.load()(samples, reference, **options)
+    return {**facts, "values": {key: _number(name, value) for key, value in values.items()}}, {}
+
+
+def _features(model: Any, name: str) -> Any:
+    """A classifier's features; its logits where it has no `features`."""
+    if hasattr(model, "features") and callable(model.features):
+        return lambda x: model.features(x).flatten(1)
+    if not callable(model):
+        raise ModelError(f"model '{name}' cannot be called for features")
+    return model
+
+
+def _number(name: str, value: Any) -> float:
+    """A metric's value as a finite float."""
+    try:
+        number = float(value.item() if isinstance(value, Tensor) else value)
+    except (TypeError, ValueError, RuntimeError):
+        raise MetricError(f"metric '{name}' returned a {type(value).__name__}; expected one number") from None
+    if not np.isfinite(number):
+        raise MetricError(f"metric '{name}' returned {number}; expected a finite number")
+    return number

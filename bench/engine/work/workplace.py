@@ -1,0 +1,116 @@
+"""What a job works with: a device, a batch size, the results of other jobs, and what is already in memory."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.data import load_source
+from bench.data.catalogue import DATA, Imported
+from bench.data.samples import Samples
+from bench.engine.store import Record, read_record
+from bench.errors import ModelError
+from bench.models.build import Model, build, check_kind, ready
+from bench.models.weights import load_weights, read_weights
+from bench.randomness import forked_torch_seed
+
+T = TypeVar("T")
+VERIFY_BATCH = 97
+"""Batch size of verification: never that of an attack, and the same whatever --batch-size says."""
+
+
+class Workplace:
+    """Where jobs of one process are done, one after another.
+
+    Args:
+        device: Where models and batches go.
+        batch_size: Largest batch of a forward or backward pass; halved when memory runs out.
+    """
+
+    def __init__(self, device: str, batch_size: int) -> None:
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        self.inputs: Mapping[str, str] = {}
+        self.report: Callable[[float], None] = lambda share: None  # noqa: ARG005
+        self._kept: OrderedDict[str, Any] = OrderedDict()
+
+    def record(self, job: str) -> Record:
+        """The result of another job."""
+        return read_record(Path(self.inputs[job]))
+
+    def kept(self, key: str, make: Callable[[], T]) -> T:
+        """A value from memory, or made now; the few used last are kept."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        self._kept.move_to_end(key)
+        while len(self._kept) > 8:
+            self._kept.popitem(last=False)
+        return self._kept[key]  # type: ignore[no-any-return]
+
+    def samples(self, work: Mapping[str, Any]) -> Samples:
+        """All samples that a data set's `skip` and `take` leave; position 0 is the first of them."""
+        return self.kept("data " + self._name(work), lambda: self._load_samples(work))
+
+    def _load_samples(self, work: Mapping[str, Any]) -> Samples:
+        source = work["source"]
+        options = (DATA[source].options if source in DATA else Imported)(**work["options"])
+        materialised = None
+        if "materialised" in work:
+            record = self.record(work["materialised"])
+            labels = record.arrays.get("y")
+            materialised = Samples(record.arrays["x"], labels, record.meta["ids"])
+        return load_source(work["name"], source, options, materialised)  # type: ignore[arg-type]
+
+    def model(self, work: Mapping[str, Any]) -> Model:
+        """A model with its weights, ready on the device."""
+        return self.kept("model " + self._name(work), lambda: self._load_model(work))
+
+    def _load_model(self, work: Mapping[str, Any]) -> Model:
+        name = work["name"]
+        with forked_torch_seed(0):
+            model = build(work)
+        if "weights_job" in work:
+            load_weights(model, self.record(work["weights_job"]).arrays, f"'{name}'")
+        elif "weights_file" in work:
+            if not isinstance(model, nn.Module):
+                found = type(model).__name__
+                raise ModelError(f"model '{name}' is a {found}, not a torch module, so it cannot take weights")
+            load_weights(model, read_weights(Path(work["weights_file"])), work["weights_file"])
+        check_kind(model, work["kind"], name)
+        return ready(model, self.device)
+
+    def _name(self, work: Mapping[str, Any]) -> str:
+        """Names an input by what it is and by the files it comes from, so that memory is never stale."""
+        used = {value: self.inputs[value] for value in work.values() if isinstance(value, str) and value in self.inputs}
+        return json.dumps([work, used], sort_keys=True)
+
+    def batched(self, function: Callable[[slice], T], count: int, size: int | None = None) -> list[T]:
+        """Results of `function` on consecutive slices; when memory runs out, the slices are halved.
+
+        Raises:
+            torch.OutOfMemoryError: A single sample does not fit.
+        """
+        results: list[T] = []
+        start, size = 0, min(size or self.batch_size, count)
+        while start < count:
+            try:
+                results.append(function(slice(start, min(start + size, count))))
+                start += size
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                torch.cuda.empty_cache()
+                size = max(1, size // 2)
+                self.batch_size = min(self.batch_size, size)
+        return results
+
+    def tensor(self, values: Any) -> Tensor:
+        """An array on the device."""
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)

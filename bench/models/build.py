@@ -1,0 +1,63 @@
+"""Models from what a plan says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.catalogue import import_by_name
+from bench.errors import BenchError, ModelError
+from bench.models.catalogue import MODELS
+from bench.models.interfaces import AutoencoderLike, GeneratorLike
+
+Model = Any
+"""A module, or any callable of a user's: what it can do is checked by `check_kind`."""
+
+
+def build(work: Mapping[str, Any]) -> Model:
+    """A model without its weights.
+
+    Args:
+        work: `kind` and either `arch` (name, options) or `load` (an import name) with `args`.
+
+    Raises:
+        ModelError: A user's callable fails or returns something that cannot be called.
+    """
+    if "arch" in work:
+        component = MODELS[work["arch"]["name"]]
+        return component.load()(**component.options(**work["arch"]["options"]).model_dump())
+    name = work["load"]
+    factory = import_by_name(name)
+    try:
+        model = factory(**work["args"])
+    except BenchError:
+        raise
+    except Exception as error:
+        raise ModelError(f"'{name}' failed to build the model: {type(error).__name__}: {error}") from error
+    if not callable(model):
+        raise ModelError(f"'{name}' returned a {type(model).__name__}; expected a module or another callable")
+    return model
+
+
+def ready(model: Model, device: torch.device) -> Model:
+    """The model on its device, in evaluation mode, with parameters that ask for no gradient."""
+    if isinstance(model, nn.Module):
+        model.to(device).eval()
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+    return model
+
+
+def check_kind(model: Model, kind: str, name: str) -> None:
+    """Complain about a model that cannot do what its kind must.
+
+    Raises:
+        ModelError: Names what is missing.
+    """
+    if kind == "autoencoder" and not isinstance(model, AutoencoderLike):
+        raise ModelError(f"model '{name}' is no autoencoder: expected methods `encode` and `decode`")
+    if kind == "generator" and not isinstance(model, GeneratorLike):
+        raise ModelError(f"model '{name}' is no generator: expected an attribute `latent_size` and a call on noise")

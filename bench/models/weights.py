@@ -1,0 +1,70 @@
+"""Weights from files, without ever running code that is in them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from bench.errors import ModelError
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A state dict from a safetensors file, or from one that `torch.save` wrote.
+
+    Files of `torch.save` are read with `weights_only=True`, which runs no code that they may contain. A checkpoint
+    that holds its state dict under `state_dict`, `model_state_dict` or `model` is looked into.
+
+    Raises:
+        ModelError: No such file, not weights, or a pickle with anything but tensors and plain values.
+    """
+    if not path.is_file():
+        raise ModelError(f"expected weights at {path}, found no file (paths start at {Path.cwd()})")
+    if path.suffix == ".safetensors":
+        try:
+            return safetensors.torch.load_file(path)
+        except SafetensorError as error:
+            raise ModelError(f"{path} is not a safetensors file: {error}") from error
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path} holds pickled Python objects besides tensors, which could run code when loaded; it was refused. "
+            f"Save the weights alone: torch.save(model.state_dict(), path), or use safetensors"
+        ) from error
+    except Exception as error:
+        raise ModelError(f"{path} cannot be read as weights: {type(error).__name__}: {error}") from error
+    for name in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ModelError(f"{path} holds a {type(content).__name__}; expected a state dict: tensors by name")
+    return dict(content)
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Any], origin: str) -> None:
+    """Put weights into a model, all of them or none.
+
+    Raises:
+        ModelError: Names or shapes differ; the message says which.
+    """
+    own = model.state_dict()
+    missing = sorted(set(own) - set(weights))
+    extra = sorted(set(weights) - set(own))
+    if missing or extra:
+        parts = [f"{len(missing)} are missing ({', '.join(missing[:3])})"] if missing else []
+        parts += [f"{len(extra)} are not the model's ({', '.join(extra[:3])})"] if extra else []
+        raise ModelError(f"the weights of {origin} do not fit the model: {' and '.join(parts)}")
+    for name, tensor in own.items():
+        if tuple(weights[name].shape) != tuple(tensor.shape):
+            raise ModelError(
+                f"the weights of {origin} do not fit the model: '{name}' has shape {tuple(weights[name].shape)}, "
+                f"expected {tuple(tensor.shape)}"
+            )
+    model.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})

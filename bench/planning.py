@@ -1,0 +1,173 @@
+"""What a run of a suite has to do, and what of it is done already."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.data.folder import image_files
+from bench.data.npz import file_digest
+from bench.data.samples import DataInfo
+from bench.engine.devices import choose_device
+from bench.engine.keys import digest, search_here, source_digest
+from bench.engine.ledger import Ledger
+from bench.engine.store import Store, read_record
+from bench.errors import BenchError, UsageError
+from bench.suite import names
+from bench.suite.inputs import Inputs
+from bench.suite.jobs import Job, Plan
+from bench.suite.plan import make_plan
+from bench.suite.spec import Suite
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a suite; everything here leaves the figures as they are, but for `device`.
+
+    Attributes:
+        out: Run folder; ``reports/<suite>/<time>`` when None.
+        store: Folder of finished jobs; ``$BENCH_STORE`` or ``reports/.store`` when None.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        batch_size: Largest batch; halved where memory runs out.
+        executor: Where jobs are done: ``local`` (a worker process) or ``inline`` (this process).
+        only: Glob over row ids; only what these rows need is run.
+        recompute: Ignore stored outcomes.
+        retrain: Ignore stored weights.
+        fail_fast: Start nothing more after the first failure.
+    """
+
+    out: Path | None = None
+    store: Path | None = None
+    device: str = "auto"
+    batch_size: int = 500
+    executor: str = "local"
+    only: str | None = None
+    recompute: bool = False
+    retrain: bool = False
+    fail_fast: bool = False
+
+
+def store_folder(store: Path | None) -> Path:
+    """Where finished jobs are kept."""
+    return store or Path(os.environ.get("BENCH_STORE") or Path("reports") / ".store")
+
+
+def current_plan(suite: Suite, ledger: Ledger, device: str) -> Plan:
+    """The plan, as far as the ledger knows the samples of data sources that need running."""
+    materialised, failures = {}, {}
+    for name in suite.data:
+        state = ledger.states.get(f"data/{name}")
+        if state is not None and state.path is not None:
+            count = int(read_record(state.path).meta["count"])
+            materialised[name] = DataInfo(f"materialised/{state.content}", count)
+        elif state is not None:
+            failures[name] = f"data/{name} {state.status}: {state.message}"
+    inputs = Inputs(
+        suite, source_digest=source_digest, file_digest=path_digest, materialised=materialised, failures=failures
+    )
+    return make_plan(inputs, device=device)
+
+
+def path_digest(path: str) -> str:
+    """Names the content of a file, or of the images in a folder.
+
+    Raises:
+        BenchError: There is no such file or folder.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return digest([[str(file.relative_to(place)), file_digest(file)] for file in image_files(place)])
+    if not place.is_file():
+        raise BenchError(f"expected a file at {path}, found none")
+    return file_digest(place)
+
+
+def wanted_rows(suite: Suite, only: str | None) -> set[str]:
+    """The ids of the rows to fill."""
+    known = list(names.all_rows(suite))
+    if only is None:
+        return set(known)
+    # a glob for a part of the id, such as whitebox/cnn, takes in everything below it
+    matching = {row for row in known if fnmatch.fnmatch(row, only) or fnmatch.fnmatch(row, f"{only.rstrip('/')}/*")}
+    if not matching:
+        raise UsageError(f"--only '{only}' matches none of the {len(known)} rows; `bench plan` lists them")
+    return matching
+
+
+def needed_jobs(suite: Suite, plan: Plan, wanted: set[str]) -> list[Job]:
+    """The jobs that the wanted rows need; all jobs when everything is wanted, models without rows included."""
+    if wanted == set(names.all_rows(suite)):
+        return list(plan.jobs.values())
+    roots: list[str] = []
+    for cell in plan.cells:
+        parts = [cell.part]
+        if cell.surrogate is None and cell.part != names.CLEAN:
+            parts += [names.CLEAN, names.WORST_CASE]
+        rows = {
+            row
+            for part in parts
+            if part == cell.part or _has_worst_case(suite, cell.evaluation)
+            for row in names.cell_rows(suite, cell.evaluation, cell.model, part, cell.surrogate)
+        }
+        if rows & wanted:
+            roots += [job for trials in (cell.trials, *cell.scores.values()) for trial in trials for job in trial]
+    needed: set[str] = set()
+    while roots:
+        job = roots.pop()
+        if job not in needed:
+            needed.add(job)
+            roots += plan.jobs[job].needs
+    return [job for job in plan.jobs.values() if job.id in needed]
+
+
+def _has_worst_case(suite: Suite, evaluation: str) -> bool:
+    return suite.evaluations[evaluation].kind == "robustness"
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A line of `bench plan`.
+
+    Attributes:
+        job: The job.
+        origin: ``store`` or ``zoo`` where its result is there already, empty where it is to be done.
+        reason: Why it is to be done.
+    """
+
+    job: Job
+    origin: Literal["store", "zoo", ""]
+    reason: str
+
+
+def forecast(suite: Suite, options: Options) -> tuple[Plan, list[PlannedJob]]:
+    """What a run would do: which jobs are cached, and for the others why not."""
+    device = choose_device(options.device)
+    search_here()
+    ledger = Ledger(
+        Store(store_folder(options.store)), nonce="plan", recompute=options.recompute, retrain=options.retrain
+    )
+    made = current_plan(suite, ledger, device)
+    if made.waiting:
+        for name in sorted(made.waiting):
+            job = made.jobs[f"data/{name}"]
+            if (found := ledger.find(job)) is not None:
+                ledger.states[job.id] = found
+        made = current_plan(suite, ledger, device)
+    wanted = needed_jobs(suite, made, wanted_rows(suite, options.only))
+    lines: list[PlannedJob] = []
+    for job in wanted:
+        missing = next((need for need in job.needs if need not in ledger.states), None)
+        if missing is not None:
+            lines.append(PlannedJob(job, "", f"needs {missing}, which is to be done"))
+        elif job.uncached:
+            lines.append(PlannedJob(job, "", f"never cached: {job.uncached}"))
+        elif (found := ledger.states.get(job.id) or ledger.find(job)) is not None:
+            ledger.states[job.id] = found
+            lines.append(PlannedJob(job, "zoo" if found.origin == "zoo" else "store", ""))
+        else:
+            ignored = options.retrain if job.kind == "train" else options.recompute
+            lines.append(PlannedJob(job, "", "its stored result is to be ignored" if ignored else "not done before"))
+    return made, lines

@@ -1,0 +1,73 @@
+"""Intervals for the figures of a leaderboard. SciPy's special functions only: scipy.stats takes a second to import."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri, stdtrit
+
+CONFIDENCE = 0.95
+"""Confidence of every interval."""
+
+
+class Interval(NamedTuple):
+    """A figure with its interval; `low` and `high` are NaN where there is no honest one."""
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(successes: float, n: int) -> Interval:
+    """A share with its Wilson score interval.
+
+    Args:
+        successes: 0 to n.
+        n: Number of trials; with 0 everything is NaN.
+
+    Source: Wilson 1927.
+
+    >>> tuple(round(value, 3) for value in wilson(500, 1000))
+    (0.5, 0.469, 0.531)
+    """
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    z = float(ndtri(0.5 + CONFIDENCE / 2))
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
+def mean(values: ArrayLike) -> Interval:
+    """A mean with Student's interval; NaN bounds for a single value.
+
+    >>> tuple(round(value, 2) for value in mean([1.0, 2.0, 3.0]))
+    (2.0, -0.48, 4.48)
+    """
+    array = np.asarray(values, np.float64)
+    if len(array) == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    centre = float(array.mean())
+    if len(array) == 1:
+        return Interval(centre, math.nan, math.nan)
+    quantile = float(stdtrit(len(array) - 1, 0.5 + CONFIDENCE / 2))
+    half = quantile * float(array.std(ddof=1)) / math.sqrt(len(array))
+    return Interval(centre, centre - half, centre + half)
+
+
+def of_samples(values: ArrayLike) -> tuple[Interval, int]:
+    """The mean of one value a sample, NaN left out, and how many were left: Wilson for shares, Student otherwise.
+
+    >>> interval, n = of_samples([1.0, 0.0, float("nan"), 1.0])
+    >>> round(interval.value, 3), n
+    (0.667, 3)
+    """
+    array = np.asarray(values, np.float64)
+    array = array[~np.isnan(array)]
+    if np.isin(array, (0.0, 1.0)).all():
+        return wilson(float(array.sum()), len(array)), len(array)
+    return mean(array), len(array)

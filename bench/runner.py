@@ -1,0 +1,220 @@
+"""A suite from file to leaderboard: what `bench run` does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.engine.devices import choose_device
+from bench.engine.environment import cuda_devices, git_state, machine, package_versions
+from bench.engine.execute import Execution, Journal
+from bench.engine.executors import EXECUTORS, make_executor
+from bench.engine.keys import search_here
+from bench.engine.ledger import Ledger
+from bench.engine.lock import locked
+from bench.engine.progress import Listener, Silent
+from bench.engine.state import JobState
+from bench.engine.store import Store, write_whole
+from bench.errors import UsageError, did_you_mean
+from bench.planning import Options, current_plan, needed_jobs, store_folder, wanted_rows
+from bench.results import tables
+from bench.results.expectations import Finding, examine, exit_code
+from bench.results.row import Row
+from bench.results.rows import make_rows
+from bench.suite.check import read
+from bench.suite.jobs import Plan
+from bench.suite.spec import Suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+"""Version of run.json."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended.
+
+    Attributes:
+        folder: Where its files are.
+        suite: What was run.
+        rows: The leaderboard's rows.
+        findings: What came of each expectation.
+        states: How each job ended.
+        exit_code: 0 all well, 1 an expectation missed, 3 incomplete.
+        interrupted: Whether it was stopped before its end.
+    """
+
+    folder: Path
+    suite: Suite
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+    states: Mapping[str, JobState]
+    exit_code: int
+    interrupted: bool = False
+
+    @property
+    def leaderboard(self) -> pd.DataFrame:
+        """The leaderboard as a data frame, one line a row."""
+        import pandas as pd
+
+        return pd.DataFrame([dataclasses.asdict(row) for row in self.rows])
+
+
+def run(
+    suite: str | Path | Suite, assignments: Sequence[str] = (), *, listener: Listener | None = None, **options: Any
+) -> Run:
+    """Run a suite.
+
+    Args:
+        suite: A suite file, or a checked suite.
+        assignments: ``KEY=VALUE`` changes, as `--set` takes them.
+        listener: Is told how it goes; silent when left out.
+        **options: Fields of `Options`.
+
+    Returns:
+        The run, with its rows; what failed is in their status, not in an exception.
+
+    Raises:
+        SuiteError: The suite has mistakes.
+        UsageError: The run must not start: no such device, a run folder in use, an unknown executor.
+
+    Example:
+        run = bench.run("suites/robustness.yaml", ["data.mnist.take=100"])
+        run.leaderboard[["row", "value", "low", "high"]]
+    """
+    checked = suite if isinstance(suite, Suite) else read(suite, assignments)
+    return _run(checked, Options(**options), listener or Silent())
+
+
+def _run(suite: Suite, options: Options, listener: Listener) -> Run:
+    device = choose_device(options.device)
+    if options.executor not in EXECUTORS:
+        raise UsageError(f"unknown executor '{options.executor}'{did_you_mean(options.executor, EXECUTORS)}")
+    if options.batch_size < 1:
+        raise UsageError(f"expected --batch-size of at least 1, found {options.batch_size}")
+    wanted = wanted_rows(suite, options.only)
+    search_here()
+    folder = options.out or Path("reports") / suite.name / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    _prepare_folder(folder, suite)
+    with locked(folder):
+        store = Store(store_folder(options.store))
+        ledger = Ledger(store, nonce=secrets.token_hex(8), recompute=options.recompute, retrain=options.retrain)
+        started = time.time()
+        record = _provenance(suite, options, device, store)
+        _write_json(folder / "run.json", {**record, "state": "running", "started": started})
+        interrupted = False
+        executor = make_executor(
+            options.executor, device=device, batch_size=options.batch_size, log=folder / "worker.log"
+        )
+        with listener, executor:
+            execution = Execution(
+                ledger, executor, listener, Journal(folder / "journal.jsonl"), folder / "errors", options.fail_fast
+            )
+            try:
+                plan = _execute(suite, execution, device, wanted)
+            except KeyboardInterrupt:
+                interrupted = True
+                plan = current_plan(suite, ledger, device)
+        rows = make_rows(suite, plan, ledger.states)
+        findings = examine(suite, rows)
+        code = 3 if interrupted else exit_code(rows, findings, wanted)
+        ended = {"state": "interrupted" if interrupted else "ended", "started": started, "ended": time.time()}
+        facts = _facts(plan, ledger.states, options.only, code, findings)
+        result = Run(folder, suite, tuple(rows), tuple(findings), ledger.states, code, interrupted)
+        _write_json(folder / "run.json", {**record, **ended, **facts})
+        write_outputs(result, plan, {**record, **ended, **facts})
+        return result
+
+
+def _execute(suite: Suite, execution: Execution, device: str, wanted: set[str]) -> Plan:
+    """Run data sources until all samples are known, then everything."""
+    plan = current_plan(suite, execution.ledger, device)
+    if plan.waiting:
+        execution.run(plan.jobs[f"data/{name}"] for name in sorted(plan.waiting))
+        plan = current_plan(suite, execution.ledger, device)
+    execution.run(needed_jobs(suite, plan, wanted))
+    return plan
+
+
+def _prepare_folder(folder: Path, suite: Suite) -> None:
+    """Make the run folder, or make sure that an existing one is a run of this suite."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder} is a file; expected a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the run folder {folder}: {error.strerror}; choose another with --out") from None
+    old = folder / "run.json"
+    if old.exists():
+        try:
+            name = json.loads(old.read_text())["suite"]
+        except (ValueError, KeyError, TypeError):
+            name = suite.name  # a run that died while it wrote its first file
+        if name != suite.name:
+            raise UsageError(f"{folder} holds a run of the suite '{name}', not '{suite.name}'; give another --out")
+    elif any(entry.name != ".lock" for entry in folder.iterdir()):
+        raise UsageError(f"{folder} holds other files and no run; give an empty or new folder to --out")
+
+
+def _provenance(suite: Suite, options: Options, device: str, store: Store) -> dict[str, Any]:
+    """Where the figures come from."""
+    return {
+        "schema": SCHEMA,
+        "suite": suite.name,
+        "file": suite.file,
+        "overrides": list(suite.overrides),
+        "seed": suite.seed,
+        "device": device,
+        "device_names": cuda_devices() if device == "cuda" else [],
+        "batch_size": options.batch_size,
+        "executor": options.executor,
+        "store": os.path.relpath(store.root),
+        "git": git_state(Path.cwd()),
+        "packages": package_versions(),
+        "machine": machine(),
+        "text": suite.text,
+    }
+
+
+def _facts(
+    plan: Plan, states: Mapping[str, JobState], only: str | None, code: int, findings: Sequence[Finding]
+) -> dict[str, Any]:
+    """What run.json says of the jobs, the exit code and the expectations."""
+    jobs: dict[str, dict[str, Any]] = {}
+    for job in plan.jobs:
+        state = states.get(job)
+        if state is None:
+            jobs[job] = {"status": "not-run"}
+            continue
+        facts: dict[str, Any] = {"status": state.status, "key": state.key, "seconds": state.seconds}
+        facts |= {"origin": state.origin, "content": state.content, "message": state.message, "cause": state.cause}
+        jobs[job] = {key: value for key, value in facts.items() if value != ""}
+    return {
+        "only": only,
+        "exit_code": code,
+        "unavailable": dict(plan.unavailable),
+        "expectations": [dataclasses.asdict(finding) for finding in findings],
+        "jobs": jobs,
+    }
+
+
+def _write_json(path: Path, content: Any) -> None:
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def write_outputs(run: Run, plan: Plan, record: Mapping[str, Any]) -> None:
+    """The CSV files and the page."""
+    from bench.report.page import write_page
+
+    write_whole(run.folder / "leaderboard.csv", tables.leaderboard(run.rows).encode())
+    write_whole(run.folder / "outcomes.csv", tables.outcomes(run.suite, plan, run.states).encode())
+    write_page(run.folder / "report.html", run.suite, plan, run.states, run.rows, run.findings, record)

@@ -1,0 +1,131 @@
+"""The mistakes of one suite file, collected with their places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bench.catalogue import Catalogue
+from bench.errors import did_you_mean
+from bench.suite.messages import sentence
+from bench.suite.schema import Use
+from bench.suite.yaml_source import Document, Path
+
+Block = TypeVar("Block", bound=BaseModel)
+
+
+class Findings:
+    """Checks parts of a document and keeps what is wrong with them.
+
+    Attributes:
+        document: The file as read.
+        raw: Its content.
+        warnings: What is allowed but looks wrong.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.raw: Mapping[str, Any] = document.value
+        self.warnings: list[str] = []
+
+    @property
+    def count(self) -> int:
+        """How many mistakes there are so far."""
+        return len(self.document.problems)
+
+    def add(self, path: Path, message: str, *, at_key: bool = False) -> None:
+        """Note a mistake at a path."""
+        self.document.problems.append(self.document.problem(path, message, at_key=at_key))
+
+    def block(self, model: type[Block], value: Any, path: Path) -> Block | None:
+        """Validate one block; its mistakes are added with their places."""
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for detail in error.errors():
+                place = (*path, *self.written(value, detail["loc"], detail["type"]))
+                message, at_key = sentence(detail, _keys_at(model, detail["loc"]))
+                self.add(place[:-1] if detail["type"] == "missing" else place, message, at_key=at_key)
+            return None
+
+    def partial(self, model: type[Block], value: Mapping[str, Any]) -> Block:
+        """A block of only those fields that are right by themselves, to go on checking after a mistake."""
+        good: dict[str, Any] = {}
+        for name, field in model.model_fields.items():
+            annotation: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+            try:
+                if name in value:
+                    good[name] = TypeAdapter(annotation).validate_python(value[name], strict=True)
+                elif not field.is_required():
+                    good[name] = field.get_default(call_default_factory=True)
+            except ValidationError:
+                continue
+        return model.model_construct(_fields_set=set(good), **good)
+
+    @staticmethod
+    def written(value: Any, loc: tuple[int | str, ...], kind: str) -> Path:
+        """The part of a finding's place that exists in the file (a single epsilon has no position 0)."""
+        place: list[str | int] = []
+        for part in loc:
+            inside = (isinstance(value, Mapping) and part in value) or (
+                isinstance(value, list) and isinstance(part, int) and part < len(value)
+            )
+            if not inside:
+                if kind == "missing" and part == loc[-1]:
+                    place.append(part)
+                continue
+            place.append(part)
+            value = value[part]
+        return tuple(place)
+
+    def known(self, section: str, name: Any, path: Path) -> bool:
+        """Whether a section of the suite has a block of that name."""
+        blocks = self.raw.get(section)
+        candidates = list(blocks) if isinstance(blocks, Mapping) else []
+        if name in candidates:
+            return True
+        noun = {"data": "data set", "models": "model"}[section]
+        self.add(path, f"unknown {noun} '{name}'{did_you_mean(str(name), candidates)}")
+        return False
+
+    def component(
+        self, catalogue: Catalogue, use: Use, path: Path, defaults: Mapping[str, Any] | None = None
+    ) -> Use | None:
+        """A use with all its options filled in; an import name keeps the options as written."""
+        if use.imported:
+            return use
+        if use.name not in catalogue:
+            self.add(path, f"unknown {catalogue.noun} '{use.name}'{did_you_mean(use.name, catalogue)}")
+            return None
+        entry = catalogue[use.name]
+        options = self.block(entry.options, use.options, (*path, use.name))
+        if options is None:
+            return None
+        filled = {
+            **options.model_dump(),
+            **{key: value for key, value in (defaults or {}).items() if key not in use.options},
+        }
+        return use.model_copy(update={"options": filled, "version": entry.version})
+
+    def unique(self, labels: Iterable[str], path: Path, noun: str) -> None:
+        """Complain about labels that repeat."""
+        seen: set[str] = set()
+        for index, label in enumerate(labels):
+            if label in seen:
+                hint = "" if noun == "model" else "; give one of them another name with `as:`"
+                self.add((*path, index), f"the {noun} '{label}' is listed twice{hint}")
+            seen.add(label)
+
+
+def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed where a finding was made."""
+    current: Any = model
+    for part in loc[:-1]:
+        field = getattr(current, "model_fields", {}).get(str(part))
+        current = getattr(field, "annotation", None)
+        if current is not None and not hasattr(current, "model_fields"):
+            inner = [arg for arg in getattr(current, "__args__", ()) if hasattr(arg, "model_fields")]
+            current = inner[0] if inner else None
+    return list(getattr(current, "model_fields", {}))

@@ -1,0 +1,91 @@
+"""What a plan is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """The unit of work, caching and failure.
+
+    Attributes:
+        id: Name within the plan, such as ``attack/whitebox/cnn/0/pgd-40/0``.
+        kind: ``data``, ``train``, ``attack``, ``verify``, ``score``, ``redirect``, ``inspect``, ``sample`` or
+            ``measure``.
+        identity: What the result depends on, as JSON; ``{"content_of": id}`` stands for another job's result.
+        work: What is needed to do it, as JSON; other jobs' results are named by job id.
+        needs: Jobs whose results it uses.
+        timeout: Longest it may run, seconds.
+        weight: Rough cost, for the estimate of the time left only.
+        uncached: Why its result cannot be reused, where it cannot.
+    """
+
+    id: str
+    kind: str
+    identity: Mapping[str, Any]
+    work: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
+    timeout: float | None = None
+    weight: float = 1.0
+    uncached: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where the outcomes of one model under one attack or metric are.
+
+    Attributes:
+        evaluation: Name of the evaluation.
+        model: The model that is judged (the victim), or ``real-data``.
+        part: Label of the attack, or of a generation metric.
+        surrogate: Model the examples were crafted on, in a transfer evaluation.
+        trials: For each trial of the model, the jobs with its outcomes, in the order of the samples.
+        scores: For each imported metric, jobs shaped like `trials`.
+    """
+
+    evaluation: str
+    model: str
+    part: str
+    surrogate: str | None
+    trials: tuple[tuple[str, ...], ...]
+    scores: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a suite, each after those it needs, and the cells they fill.
+
+    Attributes:
+        jobs: By id.
+        cells: What the results are read from.
+        waiting: Data sets whose samples are not known before their job has run; what uses them is not planned yet.
+        unavailable: Data sets that cannot be had, with the reason; what uses them has no jobs.
+    """
+
+    jobs: Mapping[str, Job]
+    cells: tuple[Cell, ...]
+    waiting: frozenset[str]
+    unavailable: Mapping[str, str]
+
+
+def content_of(job: str) -> dict[str, str]:
+    """Stands in an identity for the content of another job's result."""
+    return {"content_of": job}
+
+
+def resolve(identity: Any, contents: Mapping[str, str]) -> Any:
+    """An identity with every `content_of` replaced by that job's content.
+
+    >>> resolve({"weights": content_of("train/cnn/0")}, {"train/cnn/0": "ab12"})
+    {'weights': 'ab12'}
+    """
+    if isinstance(identity, Mapping):
+        if set(identity) == {"content_of"}:
+            return contents[identity["content_of"]]
+        return {key: resolve(value, contents) for key, value in identity.items()}
+    if isinstance(identity, list | tuple):
+        return [resolve(value, contents) for value in identity]
+    return identity

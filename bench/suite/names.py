@@ -1,0 +1,122 @@
+"""The names of rows: evaluation/model/attack/threat/metric, known before anything has run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bench.metrics.catalogue import METRICS
+from bench.suite.schema import NAME, Generation, Reconstruction, Robustness, Transfer, Use
+from bench.suite.spec import Suite
+
+CLEAN = "clean"
+WORST_CASE = "worst-case"
+REAL_DATA = "real-data"
+RESERVED = {CLEAN, WORST_CASE}
+
+RECONSTRUCTION_METRICS = {
+    "input_distortion": "neither",
+    "target_distance": "higher",
+    "success_rate": "lower",
+    "reconstruction_error": "lower",
+}
+"""Rows of each trade-off of a reconstruction evaluation, with the better direction."""
+
+
+def is_name(text: object) -> bool:
+    """Whether a text can be a part of a row id."""
+    return isinstance(text, str) and re.fullmatch(NAME, text) is not None and text != REAL_DATA
+
+
+def number(value: float) -> str:
+    """A radius or weight in a row id, to three digits.
+
+    >>> number(8 / 255), number(0.3)
+    ('0.0314', '0.3')
+    """
+    return f"{value:.3g}"
+
+
+def threat(norm: str, epsilon: float, target: str = "none") -> str:
+    """The threat part of a row id.
+
+    >>> threat("linf", 8 / 255), threat("l2", 2.0, "random")
+    ('linf-0.0314', 'l2-2-random')
+    """
+    return f"{norm}-{number(epsilon)}" + ("" if target == "none" else f"-{target}")
+
+
+def from_surrogate(attack: str, surrogate: str) -> str:
+    """The attack part of a transfer row: ``pgd-40@mlp`` is pgd-40 crafted on mlp."""
+    return f"{attack}@{surrogate}"
+
+
+def row_id(*parts: str) -> str:
+    """Join the parts of a row id."""
+    return "/".join(parts)
+
+
+def metric_rows(use: Use) -> dict[str, str]:
+    """The rows a metric gives, with the better direction; a user's metric gives one row of its own label."""
+    if use.imported:
+        return {use.label: "neither"}
+    rows: dict[str, str] = METRICS[use.name].traits["rows"]
+    return {use.label: next(iter(rows.values()))} if len(rows) == 1 else dict(rows)
+
+
+def attack_metrics(block: Robustness | Transfer, part: str) -> list[Use]:
+    """The metrics of an attack's rows; over several attacks (``worst-case``) a user's own metric is not defined."""
+    return [use for use in block.metrics if not (part == WORST_CASE and use.imported)]
+
+
+def cell_rows(suite: Suite, evaluation: str, model: str, part: str, surrogate: str | None) -> list[str]:
+    """The ids of the rows one cell gives: a model under one attack, or one metric of a generator's samples.
+
+    With `part` ``worst-case`` these are the rows over all attacks, with ``clean`` the row before any.
+    """
+    block = suite.evaluations[evaluation]
+    if isinstance(block, Generation):
+        use = next(use for use in block.metrics if use.label == part)
+        return [row_id(evaluation, model, block.data, row) for row in metric_rows(use)]
+    if isinstance(block, Reconstruction):
+        use = next(use for use in block.attacks if use.label == part)
+        weights = trade_offs(use)
+        threats = [f"trade-off-{number(weight)}" for weight in weights]
+        rows = [
+            row_id(evaluation, model, part, place, metric) for place in threats for metric in RECONSTRUCTION_METRICS
+        ]
+        return [*rows, row_id(evaluation, model, part, "curve", "auddc")] if len(weights) > 1 else rows
+    if part == CLEAN:
+        return [row_id(evaluation, model, CLEAN, "none", "accuracy")]
+    attack = part if surrogate is None else from_surrogate(part, surrogate)
+    threats = [threat(block.threat.norm, epsilon, block.threat.target) for epsilon in block.threat.epsilon]
+    metrics = [row for use in attack_metrics(block, part) for row in metric_rows(use)]
+    return [row_id(evaluation, model, attack, place, metric) for place in threats for metric in metrics]
+
+
+def all_rows(suite: Suite) -> Iterator[str]:
+    """The ids of all rows a run of the suite gives, in the leaderboard's order."""
+    for name, block in suite.evaluations.items():
+        if isinstance(block, Robustness):
+            for model in block.models:
+                for part in [CLEAN, *(use.label for use in block.attacks), WORST_CASE]:
+                    yield from cell_rows(suite, name, model, part, None)
+        elif isinstance(block, Transfer):
+            for victim in block.victims:
+                for use in block.attacks:
+                    for surrogate in block.surrogates:
+                        yield from cell_rows(suite, name, victim, use.label, surrogate)
+        elif isinstance(block, Reconstruction):
+            for model in block.models:
+                for use in block.attacks:
+                    yield from cell_rows(suite, name, model, use.label, None)
+        else:
+            for model in [*block.models, REAL_DATA]:
+                for use in block.metrics:
+                    yield from cell_rows(suite, name, model, use.label, None)
+
+
+def trade_offs(use: Use) -> list[float]:
+    """The distortion weights of an attack on autoencoders; a user's attack without any counts as one."""
+    values = use.options.get("trade_off", [1.0])
+    return [float(value) for value in values] if isinstance(values, list) else [float(values)]

@@ -1,0 +1,218 @@
+"""The schema of a suite file: its blocks, their keys, and what each key means.
+
+These classes are both what a file is checked against and what the rest of the program reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from bench.catalogue import Options, Real, is_import_name
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h)\s*")
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("expected a duration such as 90s, 10m or 2h")
+    return float(value)
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(s|m|h)$"}]}),
+]
+"""A time span, in seconds once read: ``90s``, ``10m``, ``2h`` or a number of seconds."""
+
+
+class Use(Options):
+    """One use of a component: its name, its label in row ids, and its options.
+
+    In a suite: ``pgd``, or ``{pgd: {steps: 40}}``, or ``{pgd: {steps: 40}, as: pgd-40}``; the name may also be
+    ``package.module:callable``.
+    """
+
+    name: str
+    label: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    version: int | None = None
+
+    @property
+    def imported(self) -> bool:
+        """Whether this is a user's own code, named by where it can be imported from."""
+        return is_import_name(self.name)
+
+
+def _use(value: object) -> object:
+    """Read the forms a use can be written in."""
+    if isinstance(value, str):
+        return {"name": value, "label": _label(value)}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a name or {{name: {{options}}}}, found {value!r}")
+    names = [key for key in value if key != "as"]
+    if len(names) != 1:
+        raise ValueError(f"expected one name, as in {{pgd: {{steps: 40}}, as: pgd-40}}, found {len(names)}")
+    (name,) = names
+    options = value[name] if value[name] is not None else {}
+    if not isinstance(options, Mapping):
+        raise ValueError(f"expected options of '{name}' as a mapping, found {options!r}")
+    label = value.get("as", _label(name))
+    if not isinstance(label, str) or not re.fullmatch(NAME, label):
+        raise ValueError(f"expected a name of letters, digits and '-_.+' after `as:`, found {label!r}")
+    return {"name": name, "label": label, "options": dict(options)}
+
+
+def _label(name: str) -> str:
+    """The default label: an import name gives its last part, since a label holds no colon."""
+    return name.rpartition(":")[2] if is_import_name(name) else name
+
+
+UseField = Annotated[Use, BeforeValidator(_use)]
+
+
+class Training(Options):
+    """The fields of `train:` that every recipe has; the others are the recipe's own options."""
+
+    recipe: str = Field(description="name of a recipe (`bench list recipes`)")
+    data: str = Field(description="name of a data set of this suite to train on")
+
+
+class Model(Options):
+    """A model: an architecture of ours or code of yours, and where its weights come from."""
+
+    kind: Literal["classifier", "autoencoder", "generator"] = Field(description="what the model is")
+    arch: UseField | None = Field(None, description="architecture of ours, with options (`bench list models`)")
+    load: str | None = Field(
+        None, description="`package.module:callable` of yours that returns the model; runs your code"
+    )
+    args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments for `load`")
+    weights: str | None = Field(None, description="file of weights: safetensors, or a state dict saved by torch")
+    train: dict[str, Any] | None = Field(None, description="how to train it: `recipe`, `data`, the recipe's options")
+    samples: str | None = Field(None, description="for a generator: an .npz file or image folder of its samples")
+    trials: int = Field(1, ge=1, description="how many times to train it, each with its own seed")
+
+
+class Threat(Options):
+    """The threat model of a robustness or transfer evaluation."""
+
+    norm: Literal["linf", "l2"] = Field(description="norm of the perturbation")
+    epsilon: list[Annotated[Real, Field(ge=0)]] = Field(
+        min_length=1, description="radii in data units; each is a row (matrix axis)"
+    )
+    target: Literal["none", "next", "random", "least-likely"] = Field(
+        "none",
+        description="class to reach: none (untargeted), the label's successor, a random other, the least likely",
+    )
+
+
+def _one_or_many(value: object) -> object:
+    """A single epsilon stands for a list of one."""
+    if isinstance(value, Mapping) and "epsilon" in value and not isinstance(value["epsilon"], list):
+        return {**value, "epsilon": [value["epsilon"]]}
+    return value
+
+
+ThreatField = Annotated[Threat, BeforeValidator(_one_or_many)]
+
+
+class Evaluation(Options):
+    """Keys that every evaluation has."""
+
+    data: str = Field(description="name of a data set of this suite")
+    timeout: Duration | None = Field(None, gt=0, description="longest a single job may run: 90s, 10m, 2h")
+
+
+class Robustness(Evaluation):
+    """White-box attacks on classifiers, and the worst case over them for each sample."""
+
+    kind: Literal["robustness"]
+    models: list[str] = Field(min_length=1, description="classifiers (matrix axis)")
+    threat: ThreatField = Field(description="norm, radii and goal")
+    attacks: list[UseField] = Field(min_length=1, description="attacks (matrix axis; `bench list attacks`)")
+    metrics: list[UseField] = Field(
+        default_factory=lambda: [Use(name="robust_accuracy", label="robust_accuracy")],
+        min_length=1,
+        description="metrics (`bench list metrics`)",
+    )
+
+
+class Transfer(Evaluation):
+    """Examples crafted on surrogates, tried on victims."""
+
+    kind: Literal["transfer"]
+    surrogates: list[str] = Field(min_length=1, description="classifiers to craft on (matrix axis)")
+    victims: list[str] = Field(min_length=1, description="classifiers to try on (matrix axis)")
+    threat: ThreatField = Field(description="norm, radii and goal")
+    attacks: list[UseField] = Field(min_length=1, description="attacks (matrix axis)")
+    metrics: list[UseField] = Field(
+        default_factory=lambda: [Use(name="success_rate", label="success_rate")],
+        min_length=1,
+        description="metrics (`bench list metrics`)",
+    )
+
+
+class Reconstruction(Evaluation):
+    """Attacks on autoencoders: make one image reconstruct as another."""
+
+    kind: Literal["reconstruction"]
+    models: list[str] = Field(min_length=1, description="autoencoders (matrix axis)")
+    attacks: list[UseField] = Field(min_length=1, description="attacks on autoencoders (matrix axis)")
+    pairs: int = Field(20, ge=1, description="pairs of an image and a target of another class")
+
+
+class Generation(Evaluation):
+    """What share of the data a generator has learned."""
+
+    kind: Literal["generation"]
+    models: list[str] = Field(min_length=1, description="generators or VAEs (matrix axis)")
+    samples: int = Field(2500, ge=2, description="samples to draw from each model, from noise all models share")
+    metrics: list[UseField] = Field(min_length=1, description="metrics of sets of samples (matrix axis)")
+
+
+AnyEvaluation = Robustness | Transfer | Reconstruction | Generation
+EVALUATIONS: dict[str, type[AnyEvaluation]] = {
+    "robustness": Robustness,
+    "transfer": Transfer,
+    "reconstruction": Reconstruction,
+    "generation": Generation,
+}
+
+
+class Expectation(Options):
+    """A figure a run must reach; a miss ends the run with exit code 1."""
+
+    row: str = Field(description="id of a row")
+    min: Real | None = Field(None, description="smallest value that passes")
+    max: Real | None = Field(None, description="largest value that passes")
+    equals: Real | None = Field(None, description="the value, within `tolerance`")
+    tolerance: Real = Field(0.0, ge=0, description="how far from `equals` still passes")
+
+
+class Quote(Options):
+    """A figure a source states, shown beside ours."""
+
+    row: str = Field(description="id of a row")
+    value: Real = Field(description="the figure, in the row's units")
+    plus_minus: Real | None = Field(None, ge=0, description="its stated uncertainty")
+    source: str = Field(min_length=1, description="paper and table")
+
+
+class Header(Options):
+    """The top-level keys of a suite file."""
+
+    suite: str = Field(pattern=f"^{NAME}$", description="name of the suite")
+    description: str = Field("", description="what the suite is for")
+    seed: int = Field(0, ge=0, description="seed every random choice derives from")
+    data: dict[str, dict[str, Any]] = Field(min_length=1, description="data sets by name: `source` and its options")
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict, description="models by name")
+    evaluations: dict[str, dict[str, Any]] = Field(default_factory=dict, description="evaluations by name")
+    expect: list[dict[str, Any]] = Field(default_factory=list, description="figures the run must reach")
+    quoted: list[dict[str, Any]] = Field(default_factory=list, description="figures from papers")

@@ -1,0 +1,51 @@
+"""The end of a run, in words for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bench.results.row import Row
+from bench.runner import Run
+from bench.suite.names import WORST_CASE
+
+
+def summary(run: Run, only: str | None) -> str:
+    """What was found, what went wrong, what was expected, and where the files are."""
+    lines = _ranking(run.rows)
+    troubled: dict[tuple[str, str], list[str]] = {}
+    for row in run.rows:
+        if row.status != "ok" and not (only and row.status == "not-run"):
+            troubled.setdefault((row.status, row.message), []).append(row.row)
+    for (status, message), rows in troubled.items():
+        which = rows[0] if len(rows) == 1 else f"{rows[0]} and {len(rows) - 1} more"
+        lines.append(f"{status}: {which}: {message}")
+    for finding in run.findings:
+        if finding.verdict != "met" and not (only and finding.verdict == "unknown"):
+            lines.append(f"expected {finding.row} {finding.wanted}; found {finding.found}")
+    met = sum(finding.verdict == "met" for finding in run.findings)
+    if run.findings:
+        lines.append(f"{met} of {len(run.findings)} expected figures were met")
+    if only:
+        lines.append(f"only rows that match '{only}' were run")
+    if run.interrupted:
+        lines.append("interrupted; run the same command again to go on, nothing finished is lost")
+    lines.append(f"report: {run.folder / 'report.html'}")
+    return "\n".join(lines)
+
+
+def _ranking(rows: Sequence[Row]) -> list[str]:
+    """The worst-case rows, which rank the models of each robustness evaluation."""
+    ranked = [
+        row for row in rows if row.attack == WORST_CASE and row.metric == "robust_accuracy" and row.status == "ok"
+    ]
+    ranked.sort(key=lambda row: (row.evaluation, row.threat, -row.value))
+    lines = []
+    heading = None
+    for row in ranked:
+        if heading != (row.evaluation, row.threat):
+            heading = (row.evaluation, row.threat)
+            lines.append(f"{row.evaluation}, {row.threat}: worst-case robust accuracy")
+        interval = "" if math.isnan(row.low) else f"  [{row.low:.1%}, {row.high:.1%}]"
+        lines.append(f"  {row.model:20} {row.value:6.1%}{interval}  n={row.n}  {row.model_verdict}")
+    return lines
