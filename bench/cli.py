@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from bench.errors import BenchError, SuiteError, UsageError
 
+
+class _Commands(TyperGroup):
+    """The commands; a mistake of the user's ends with a sentence and exit code 2 (3 while running)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. Typer itself would end an interrupted run, or one nobody reads, as a regression (1)."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except SuiteError as error:
+            count = len(error.problems)
+            print(f"{error}\n{count} mistake{'s' * (count > 1)}; nothing was run", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except UsageError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except BenchError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            raise typer.Exit(3) from None
+        except KeyboardInterrupt:
+            print("bench: interrupted", file=sys.stderr)
+            raise typer.Exit(3) from None
+        except BrokenPipeError:
+            # what is left in the buffer would raise again when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(3) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Robustness benchmarks for classifiers, autoencoders and GANs, from one YAML file.",
     no_args_is_help=True,
     add_completion=False,
@@ -52,7 +85,9 @@ def run(
     retrain: Retrain = False,
     fail_fast: FailFast = False,
 ) -> None:
-    """Run a suite and write leaderboard.csv, outcomes.csv, run.json and report.html.
+    """Run a suite and write its leaderboard and page.
+
+    The run folder gets leaderboard.csv, outcomes.csv, run.json and report.html.
 
     Exit codes: 0 all well; 1 an expected figure was missed; 2 a bad suite or command line; 3 a job failed, was lost,
     timed out or was not run.
@@ -104,7 +139,10 @@ def plan(
     recompute: Recompute = False,
     retrain: Retrain = False,
 ) -> None:
-    """Print the jobs of a suite: which are done already, and for the others why not; then its rows."""
+    """Print the jobs of a suite, and its rows.
+
+    A job is cached, or to be done for the reason given. Nothing is run.
+    """
     from bench.planning import Options, forecast
     from bench.suite import names
 
@@ -128,7 +166,10 @@ def report(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as reports/robustness/...")],
     store: StoreFolder = None,
 ) -> None:
-    """Write a run's CSV files and page again, from the run folder and the store."""
+    """Write a run's CSV files and page again.
+
+    They are made from the run folder and the store; nothing is run.
+    """
     from bench.reopening import report as write_again
 
     result = write_again(run_folder, store)
@@ -143,7 +184,10 @@ def report(
 def list_(
     kind: Annotated[str, typer.Argument(metavar="attacks|metrics|models|data|recipes", help="What to list.")],
 ) -> None:
-    """List what a suite can name, with one line and the source of each, and its options."""
+    """List what a suite can name.
+
+    Each entry comes with one line, its source and its options.
+    """
     from bench.suite.reference import CATALOGUES, option_lines
 
     if kind not in CATALOGUES:
@@ -166,12 +210,16 @@ def schema() -> None:
 
 @app.command()
 def doctor(store: StoreFolder = None) -> None:
-    """Say what was found of device, packages, data and weights, what is missing, and how to get it."""
+    """Say what this machine has and what it lacks.
+
+    Looks for the device, packages, data, weights and store. What is missing comes with the line that installs it.
+    """
     from bench.doctor import examine
 
     findings = examine(store)
     for finding in findings:
-        print(f"{'ok' if finding.good else 'MISSING':8} {finding.subject}: {finding.found}")
+        verdict = "ok" if finding.good else "MISSING" if finding.needed else "note"
+        print(f"{verdict:8} {finding.subject}: {finding.found}")
         if finding.remedy:
             print(f"{'':8} {finding.remedy}")
     if any(finding.needed and not finding.good for finding in findings):
@@ -189,24 +237,6 @@ def _read(suite: str, assignments: list[str]) -> Any:
 
 
 def main() -> NoReturn:
-    """Run the command line; a mistake of the user's ends with a sentence and exit code 2 (3 while running)."""
-    try:
-        app(standalone_mode=True)
-    except SuiteError as error:
-        print(error, file=sys.stderr)
-        count = len(error.problems)
-        print(f"{count} mistake{'s' * (count > 1)}; nothing was run", file=sys.stderr)
-        sys.exit(2)
-    except UsageError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        sys.exit(3)
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        sys.exit(3)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    """Run the command line."""
+    app()
     sys.exit(0)

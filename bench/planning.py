@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bench.data.folder import image_files
 from bench.data.npz import file_digest
@@ -20,6 +21,7 @@ from bench.suite import names
 from bench.suite.inputs import Inputs
 from bench.suite.jobs import Job, Plan
 from bench.suite.plan import make_plan
+from bench.suite.schema import Generation, Transfer
 from bench.suite.spec import Suite
 
 
@@ -39,8 +41,8 @@ class Options:
         fail_fast: Start nothing more after the first failure.
     """
 
-    out: Path | None = None
-    store: Path | None = None
+    out: Path | str | None = None
+    store: Path | str | None = None
     device: str = "auto"
     batch_size: int = 500
     executor: str = "local"
@@ -50,14 +52,47 @@ class Options:
     fail_fast: bool = False
 
 
-def store_folder(store: Path | None) -> Path:
+def store_folder(store: Path | str | None) -> Path:
     """Where finished jobs are kept."""
-    return store or Path(os.environ.get("BENCH_STORE") or Path("reports") / ".store")
+    return Path(store or os.environ.get("BENCH_STORE") or Path("reports") / ".store")
 
 
-def current_plan(suite: Suite, ledger: Ledger, device: str) -> Plan:
-    """The plan, as far as the ledger knows the samples of data sources that need running."""
-    materialised, failures = {}, {}
+class Earlier(NamedTuple):
+    """What a run found its data sets to be.
+
+    Attributes:
+        data: The data sets whose samples were known.
+        unavailable: The others, with the reason.
+    """
+
+    data: Mapping[str, DataInfo]
+    unavailable: Mapping[str, str]
+
+
+class Current(NamedTuple):
+    """A plan, and what is known of the data sets it was made from.
+
+    Attributes:
+        plan: The plan.
+        data: The data sets whose samples are known.
+    """
+
+    plan: Plan
+    data: Mapping[str, DataInfo]
+
+
+def current_plan(suite: Suite, ledger: Ledger, device: str, earlier: Earlier | None = None) -> Current:
+    """The plan, as far as the samples of data sources that need running are known.
+
+    Args:
+        suite: A checked suite.
+        ledger: Knows how the jobs of these data sources ended.
+        device: ``cpu`` or ``cuda``.
+        earlier: What an earlier run found, in place of looking at the data now.
+    """
+    earlier = earlier or Earlier({}, {})
+    materialised = {name: DataInfo(info.fingerprint, info.skip + info.count) for name, info in earlier.data.items()}
+    failures = dict(earlier.unavailable)
     for name in suite.data:
         state = ledger.states.get(f"data/{name}")
         if state is not None and state.path is not None:
@@ -68,7 +103,7 @@ def current_plan(suite: Suite, ledger: Ledger, device: str) -> Plan:
     inputs = Inputs(
         suite, source_digest=source_digest, file_digest=path_digest, materialised=materialised, failures=failures
     )
-    return make_plan(inputs, device=device)
+    return Current(make_plan(inputs, device=device), inputs.infos)
 
 
 def path_digest(path: str) -> str:
@@ -123,6 +158,21 @@ def needed_jobs(suite: Suite, plan: Plan, wanted: set[str]) -> list[Job]:
     return [job for job in plan.jobs.values() if job.id in needed]
 
 
+def needed_data(suite: Suite, wanted: set[str]) -> set[str]:
+    """The data sets that the evaluations of the wanted rows use, or that their models are trained on."""
+    if wanted == set(names.all_rows(suite)):
+        return set(suite.data)
+    needed = set()
+    for name in {row.partition("/")[0] for row in wanted}:
+        block = suite.evaluations[name]
+        models = [*block.surrogates, *block.victims] if isinstance(block, Transfer) else list(block.models)
+        if isinstance(block, Generation):
+            models += [str(use.options["features"]) for use in block.metrics if use.options.get("features")]
+        trained_on = [suite.models[model].train_data for model in models if model in suite.models]
+        needed |= {block.data, *filter(None, trained_on)}
+    return needed
+
+
 def _has_worst_case(suite: Suite, evaluation: str) -> bool:
     return suite.evaluations[evaluation].kind == "robustness"
 
@@ -149,13 +199,13 @@ def forecast(suite: Suite, options: Options) -> tuple[Plan, list[PlannedJob]]:
     ledger = Ledger(
         Store(store_folder(options.store)), nonce="plan", recompute=options.recompute, retrain=options.retrain
     )
-    made = current_plan(suite, ledger, device)
+    made = current_plan(suite, ledger, device).plan
     if made.waiting:
         for name in sorted(made.waiting):
             job = made.jobs[f"data/{name}"]
             if (found := ledger.find(job)) is not None:
                 ledger.states[job.id] = found
-        made = current_plan(suite, ledger, device)
+        made = current_plan(suite, ledger, device).plan
     wanted = needed_jobs(suite, made, wanted_rows(suite, options.only))
     lines: list[PlannedJob] = []
     for job in wanted:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.data.samples import DataInfo
 from bench.engine.keys import search_here
 from bench.engine.ledger import Ledger
 from bench.engine.lock import locked
@@ -15,7 +16,7 @@ from bench.engine.state import JobState
 from bench.engine.store import Store
 from bench.errors import UsageError
 from bench.models import zoo
-from bench.planning import current_plan
+from bench.planning import Earlier, current_plan
 from bench.results.expectations import examine
 from bench.results.rows import make_rows
 from bench.runner import SCHEMA, Run, write_outputs
@@ -28,28 +29,37 @@ def report(folder: Path, store: Path | None = None) -> Run:
     Raises:
         UsageError: No run there, or one whose suite or store can no longer be read.
     """
-    try:
-        record = json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError):
-        raise UsageError(f"{folder} holds no run: expected a readable run.json in it") from None
-    if record.get("schema") != SCHEMA:
-        raise UsageError(f"{folder}/run.json has schema {record.get('schema')}; this version reads {SCHEMA}")
-    if "jobs" not in record:
-        raise UsageError(f"the run in {folder} has not ended; run the same command again to finish it")
+    record = _read(folder)
     suite = check(record["text"], record["file"], record["overrides"])
-    where = Store(store or Path(record["store"]))
+    where = Store(store or folder / record["store"])
     search_here()
     with locked(folder):
-        ledger = Ledger(where, nonce="report")
-        for name, job in record["jobs"].items():
-            if name.startswith("data/") and (state := _stored(where, name, job)).status != "not-run":
-                ledger.states[name] = state
-        made = current_plan(suite, ledger, record["device"])
+        # the data may be gone or changed since; the figures are of what it was
+        data = {name: DataInfo(**facts) for name, facts in record["data"].items()}
+        earlier = Earlier(data, record["unavailable"])
+        made = current_plan(suite, Ledger(where, nonce="report"), record["device"], earlier).plan
         states = {name: _stored(where, name, job) for name, job in record["jobs"].items() if job["status"] != "not-run"}
         rows = make_rows(suite, made, states)
         result = Run(folder, suite, tuple(rows), tuple(examine(suite, rows)), states, record["exit_code"])
         write_outputs(result, made, record)
         return result
+
+
+def _read(folder: Path) -> Mapping[str, Any]:
+    """The content of run.json, of a run that has ended."""
+    try:
+        record = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError):
+        raise UsageError(f"{folder} holds no run: expected a readable run.json in it") from None
+    if not isinstance(record, Mapping) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, Mapping) else None
+        raise UsageError(f"{folder}/run.json has schema {found}; this version reads {SCHEMA}")
+    if "jobs" not in record:
+        raise UsageError(f"the run in {folder} has not ended; run the same command again to finish it")
+    missing = {"text", "file", "overrides", "store", "data", "unavailable", "device", "exit_code"} - set(record)
+    if missing:
+        raise UsageError(f"{folder}/run.json lacks {', '.join(sorted(missing))}; run the suite again to write it anew")
+    return record
 
 
 def _stored(store: Store, name: str, job: Mapping[str, Any]) -> JobState:

@@ -7,11 +7,13 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.data.samples import DataInfo
 from bench.engine.devices import choose_device
 from bench.engine.environment import cuda_devices, git_state, machine, package_versions
 from bench.engine.execute import Execution, Journal
@@ -21,9 +23,18 @@ from bench.engine.ledger import Ledger
 from bench.engine.lock import locked
 from bench.engine.progress import Listener, Silent
 from bench.engine.state import JobState
-from bench.engine.store import Store, write_whole
-from bench.errors import UsageError, did_you_mean
-from bench.planning import Options, current_plan, needed_jobs, store_folder, wanted_rows
+from bench.engine.store import PARTIAL, Store, write_whole
+from bench.errors import BenchError, UsageError, did_you_mean
+from bench.planning import (
+    Current,
+    Options,
+    current_plan,
+    needed_data,
+    needed_jobs,
+    path_digest,
+    store_folder,
+    wanted_rows,
+)
 from bench.results import tables
 from bench.results.expectations import Finding, examine, exit_code
 from bench.results.row import Row
@@ -103,13 +114,14 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
         raise UsageError(f"expected --batch-size of at least 1, found {options.batch_size}")
     wanted = wanted_rows(suite, options.only)
     search_here()
-    folder = options.out or Path("reports") / suite.name / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder = Path(options.out or Path("reports") / suite.name / time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
+    store = Store(store_folder(options.store))
     _prepare_folder(folder, suite)
-    with locked(folder):
-        store = Store(store_folder(options.store))
+    _prepare_store(store)
+    with locked(folder), _disk_trouble(folder, store):
         ledger = Ledger(store, nonce=secrets.token_hex(8), recompute=options.recompute, retrain=options.retrain)
         started = time.time()
-        record = _provenance(suite, options, device, store)
+        record = _provenance(suite, options, device, os.path.relpath(store.root, folder))
         _write_json(folder / "run.json", {**record, "state": "running", "started": started})
         interrupted = False
         executor = make_executor(
@@ -120,29 +132,37 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
                 ledger, executor, listener, Journal(folder / "journal.jsonl"), folder / "errors", options.fail_fast
             )
             try:
-                plan = _execute(suite, execution, device, wanted)
+                plan, data = _execute(suite, execution, device, wanted)
             except KeyboardInterrupt:
                 interrupted = True
-                plan = current_plan(suite, ledger, device)
+                plan, data = current_plan(suite, ledger, device)
         rows = make_rows(suite, plan, ledger.states)
         findings = examine(suite, rows)
-        code = 3 if interrupted else exit_code(rows, findings, wanted)
+        # a model without rows may fail as well
+        missing = (
+            not interrupted
+            and options.only is None
+            and any(spec.train_data in plan.unavailable for spec in suite.models.values())
+        )
+        failed = missing or any(state.status != "ok" for state in ledger.states.values())
+        code = 3 if interrupted or failed else exit_code(rows, findings, wanted)
         ended = {"state": "interrupted" if interrupted else "ended", "started": started, "ended": time.time()}
-        facts = _facts(plan, ledger.states, options.only, code, findings)
+        facts = _facts(suite, plan, data, ledger.states, options.only, code, findings)
         result = Run(folder, suite, tuple(rows), tuple(findings), ledger.states, code, interrupted)
         _write_json(folder / "run.json", {**record, **ended, **facts})
         write_outputs(result, plan, {**record, **ended, **facts})
         return result
 
 
-def _execute(suite: Suite, execution: Execution, device: str, wanted: set[str]) -> Plan:
+def _execute(suite: Suite, execution: Execution, device: str, wanted: set[str]) -> Current:
     """Run data sources until all samples are known, then everything."""
-    plan = current_plan(suite, execution.ledger, device)
-    if plan.waiting:
-        execution.run(plan.jobs[f"data/{name}"] for name in sorted(plan.waiting))
-        plan = current_plan(suite, execution.ledger, device)
-    execution.run(needed_jobs(suite, plan, wanted))
-    return plan
+    current = current_plan(suite, execution.ledger, device)
+    waiting = sorted(current.plan.waiting & needed_data(suite, wanted))
+    if waiting:
+        execution.run(current.plan.jobs[f"data/{name}"] for name in waiting)
+        current = current_plan(suite, execution.ledger, device)
+    execution.run(needed_jobs(suite, current.plan, wanted))
+    return current
 
 
 def _prepare_folder(folder: Path, suite: Suite) -> None:
@@ -151,22 +171,50 @@ def _prepare_folder(folder: Path, suite: Suite) -> None:
         raise UsageError(f"--out {folder} is a file; expected a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        files = [entry.name for entry in folder.iterdir()]
     except OSError as error:
         raise UsageError(f"cannot make the run folder {folder}: {error.strerror}; choose another with --out") from None
-    old = folder / "run.json"
-    if old.exists():
+    if "run.json" in files:
         try:
-            name = json.loads(old.read_text())["suite"]
-        except (ValueError, KeyError, TypeError):
-            name = suite.name  # a run that died while it wrote its first file
+            name = json.loads((folder / "run.json").read_text())["suite"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UsageError(
+                f"{folder}/run.json is not that of a run; remove it if it is damaged, or give another --out"
+            ) from None
         if name != suite.name:
             raise UsageError(f"{folder} holds a run of the suite '{name}', not '{suite.name}'; give another --out")
-    elif any(entry.name != ".lock" for entry in folder.iterdir()):
+    elif any(name != ".lock" and not name.startswith(PARTIAL) for name in files):
         raise UsageError(f"{folder} holds other files and no run; give an empty or new folder to --out")
 
 
-def _provenance(suite: Suite, options: Options, device: str, store: Store) -> dict[str, Any]:
-    """Where the figures come from."""
+def _prepare_store(store: Store) -> None:
+    """Make the store's folder: a run must not find out after hours that it cannot keep a result."""
+    try:
+        store.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the store {store.root}: {error.strerror}; choose another with --store") from None
+    if not os.access(store.root, os.W_OK | os.X_OK):
+        raise UsageError(f"the store {store.root} cannot be written into; choose another with --store")
+
+
+@contextmanager
+def _disk_trouble(folder: Path, store: Store) -> Iterator[None]:
+    """Say in a sentence what the system says of a full or failing disk."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # nobody reads what is printed: that is no trouble of the disk
+    except OSError as error:
+        where = f" at {error.filename}" if error.filename else ""
+        raise BenchError(
+            f"the run cannot go on: {error.strerror or error}{where}; make room in the run folder {folder} and the "
+            f"store {store.root}, or choose others with --out and --store, then run the same command again: "
+            f"nothing finished is lost"
+        ) from error
+
+
+def _provenance(suite: Suite, options: Options, device: str, store: str) -> dict[str, Any]:
+    """Where the figures come from; `store` is a path from the run folder, so that both can be moved together."""
     return {
         "schema": SCHEMA,
         "suite": suite.name,
@@ -177,7 +225,7 @@ def _provenance(suite: Suite, options: Options, device: str, store: Store) -> di
         "device_names": cuda_devices() if device == "cuda" else [],
         "batch_size": options.batch_size,
         "executor": options.executor,
-        "store": os.path.relpath(store.root),
+        "store": store,
         "git": git_state(Path.cwd()),
         "packages": package_versions(),
         "machine": machine(),
@@ -186,9 +234,15 @@ def _provenance(suite: Suite, options: Options, device: str, store: Store) -> di
 
 
 def _facts(
-    plan: Plan, states: Mapping[str, JobState], only: str | None, code: int, findings: Sequence[Finding]
+    suite: Suite,
+    plan: Plan,
+    data: Mapping[str, DataInfo],
+    states: Mapping[str, JobState],
+    only: str | None,
+    code: int,
+    findings: Sequence[Finding],
 ) -> dict[str, Any]:
-    """What run.json says of the jobs, the exit code and the expectations."""
+    """What run.json says of the data, the jobs, the exit code and the expectations."""
     jobs: dict[str, dict[str, Any]] = {}
     for job in plan.jobs:
         state = states.get(job)
@@ -201,10 +255,22 @@ def _facts(
     return {
         "only": only,
         "exit_code": code,
+        "data": {name: {"fingerprint": i.fingerprint, "skip": i.skip, "count": i.count} for name, i in data.items()},
+        "files": _file_digests(suite),
         "unavailable": dict(plan.unavailable),
         "expectations": [dataclasses.asdict(finding) for finding in findings],
         "jobs": jobs,
     }
+
+
+def _file_digests(suite: Suite) -> dict[str, str]:
+    """What names the content of the weights and samples that were given as files."""
+    digests = {}
+    for spec in suite.models.values():
+        for path in filter(None, (spec.block.weights, spec.block.samples)):
+            with suppress(BenchError):  # its job has said what is wrong with it
+                digests[path] = path_digest(path)
+    return digests
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -143,7 +143,7 @@ def create(
         pydantic.ValidationError: Unknown or wrong options.
 
     >>> import torch
-    >>> model = torch.nn.Linear(2, 2)
+    >>> model = torch.nn.Linear(2, 2).eval()
     >>> _ = model.load_state_dict({"weight": torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "bias": torch.zeros(2)})
     >>> attack = create("fgsm", norm="linf", epsilon=0.2)
     >>> result = attack(model, torch.tensor([[0.6, 0.4]]), torch.tensor([0]))

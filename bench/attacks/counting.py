@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.attacks.padding import call_padded
+
 
 class CountedModel:
     """A model that counts the samples that pass through it, forwards and backwards.
@@ -23,22 +25,22 @@ class CountedModel:
         self.backwards = 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The model's output, counted."""
+        """The model's output, counted; narrow batches are padded, and the padding is not counted."""
         self.forwards += x.shape[0]
         if torch.is_grad_enabled() and x.requires_grad:
             x = _Backward.apply(x, self)
-        return self._model(x)
+        return call_padded(self._model, x)
 
 
 class _Backward(torch.autograd.Function):
     """The identity, which notes when a gradient passes."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, counter: CountedModel) -> Tensor:  # noqa: D102
+    def forward(ctx: Any, x: Tensor, counter: CountedModel) -> Tensor:
         ctx.counter = counter
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: D102
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         ctx.counter.backwards += gradient.shape[0]
         return gradient, None

@@ -59,6 +59,10 @@ class Draws:
         return (_shift_right(bits, 40).float() * 2.0**-24).reshape(-1, *shape)
 
     def normal(self, shape: tuple[int, ...], stream: int) -> Tensor:
-        """Standard normal numbers, float32, shape (n, *shape), by the Box-Muller transform."""
-        radius = (-2.0 * torch.log1p(-self.uniform(shape, 2 * stream + 1_000_003))).sqrt()
-        return radius * torch.cos(2 * math.pi * self.uniform(shape, 2 * stream + 1_000_004))
+        """Standard normal numbers, float32, shape (n, *shape), by the Box-Muller transform.
+
+        Computed in float64, so that the last bit a vectorised logarithm gets wrong does not show.
+        """
+        radius = (-2.0 * torch.log1p(-self.uniform(shape, 2 * stream + 1_000_003).double())).sqrt()
+        angle = 2 * math.pi * self.uniform(shape, 2 * stream + 1_000_004).double()
+        return (radius * torch.cos(angle)).float()

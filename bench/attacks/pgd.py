@@ -19,8 +19,8 @@ def random_start(x: Tensor, threat: Threat, draws: Draws, restart: int) -> Tenso
     if threat.norm == "linf":
         return threat.project(x + threat.epsilon * (2 * draws.uniform(shape, restart) - 1), x)
     direction = draws.normal(shape, restart)
-    radius = draws.uniform((1,), 2_000_003 + restart).squeeze(1) ** (1.0 / max(1, x[0].numel()))
-    length = threat.epsilon * radius / sizes(direction, "l2").clamp_min(1e-12)
+    radius = draws.uniform((1,), 2_000_003 + restart).squeeze(1).double() ** (1.0 / max(1, x[0].numel()))
+    length = (threat.epsilon * radius).to(x.dtype) / sizes(direction, "l2").clamp_min(1e-12)
     return threat.project(x + direction * per_sample(length, x), x)
 
 

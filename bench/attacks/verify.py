@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bench.attacks.padding import call_padded
 from bench.attacks.threat import Threat
 from bench.errors import ModelError
 
@@ -86,7 +87,7 @@ def verify(
     valid = torch.isfinite(flat).all(1) & inside & (distance <= reach)
     safe = torch.where(valid.reshape(-1, *[1] * (x.ndim - 1)), examples, x)
     with torch.inference_mode():
-        logits = model(safe)
+        logits = call_padded(model, safe)
     check_logits(logits, len(x), labels)
     answer = logits.argmax(1)
     wanted = labels if targets is None else targets

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from bench.catalogue import is_import_name
-from bench.data.catalogue import DATA, DataOptions
+from bench.data.catalogue import DATA, DataOptions, Imported
 from bench.data.samples import DataInfo, Samples, checked
 
 __all__ = ["DATA", "DataInfo", "Samples", "describe", "load_named", "load_source", "needs_running"]
@@ -62,6 +62,9 @@ def describe(name: str, source: str, options: DataOptions, materialised: DataInf
     count = total - options.skip
     if count < 1:
         raise DataError(f"data '{name}': `skip: {options.skip}` leaves none of its {total} samples")
+    if (low, high) not in ((0.0, 1.0), (float("-inf"), float("inf"))):
+        # the box is part of every threat, so the same samples in another box are other data
+        fingerprint = f"{fingerprint}/[{low!r}, {high!r}]"
     return DataInfo(fingerprint, min(count, options.take or count), options.skip, low, high)
 
 
@@ -78,13 +81,16 @@ def load_named(source: str, **options: Any) -> Samples:
     """Load a data set from Python, by the name and options a suite would use.
 
     Raises:
-        BenchError: Unknown source.
+        BenchError: Unknown source, or one that cannot be imported.
         pydantic.ValidationError: Unknown or wrong options.
         DataError: Files missing, or samples outside the declared range.
 
     >>> load_named("mnist", split="test", take=3).y.tolist()
     [7, 2, 1]
     """
-    checked = DATA[source].options(**options)
-    assert isinstance(checked, DataOptions)  # noqa: S101 - every source's options are
-    return load_source(source, source, checked)
+    if needs_running(source):
+        from bench.data.imported import materialised
+
+        chosen = (DATA[source].options if source in DATA else Imported)(**options)
+        return load_source(source, source, chosen, materialised(source, chosen))  # type: ignore[arg-type]
+    return load_source(source, source, DATA[source].options(**options))  # type: ignore[arg-type]

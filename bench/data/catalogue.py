@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bench.catalogue import Catalogue, Component, Options, Real
+
+
+def _ascending(values: tuple[float, float]) -> tuple[float, float]:
+    if not values[0] < values[1]:
+        raise ValueError(f"expected [smallest, largest], found [{values[0]:g}, {values[1]:g}]")
+    return values
+
+
+Range = Annotated[tuple[Real, Real], AfterValidator(_ascending)]
+"""Smallest and largest value an input may take, in that order."""
+_RANGE = Field((0.0, 1.0), strict=False, description="smallest and largest value an input may take")
 
 
 class DataOptions(Options):
@@ -35,9 +46,7 @@ class Npz(DataOptions):
     path: str = Field(description="the file; relative paths start at the folder bench is run from")
     x: str = Field("x", description="name of the array of inputs: (n, ...) floats in `range`, or uint8")
     y: str | None = Field("y", description="name of the array of classes: (n,) integers; null when there is none")
-    range: tuple[Real, Real] = Field(
-        (0.0, 1.0), strict=False, description="smallest and largest value an input may take"
-    )
+    range: Range = _RANGE
 
 
 class Folder(DataOptions):
@@ -54,9 +63,7 @@ class Imported(DataOptions):
     """Options of a function of yours that returns the data."""
 
     args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments for the function")
-    range: tuple[Real, Real] = Field(
-        (0.0, 1.0), strict=False, description="smallest and largest value an input may take"
-    )
+    range: Range = _RANGE
 
 
 class Torchvision(DataOptions):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from bench.data.catalogue import Folder as FolderOptions
 from bench.data.npz import file_digest
@@ -21,29 +24,55 @@ def image_files(folder: Path) -> list[Path]:
     """All images below a folder, in an order fixed by their names alone but unrelated to the classes.
 
     Sorting by a hash of the relative path mixes the classes, so that the first k images are a fair sample, and
-    a file added later moves no other one.
+    a file added later moves no other one. Hidden files and folders (of editors, of macOS) are left out.
     """
     if not folder.is_dir():
         raise DataError(f"expected a folder of images at {folder}, found none (paths start at {Path.cwd()})")
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES]
+    names = {path: path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    files = [
+        path
+        for path, name in names.items()
+        if path.suffix.lower() in _SUFFIXES and not _hidden(name) and path.is_file()
+    ]
     if not files:
         raise DataError(f"{folder} holds no images ({', '.join(sorted(_SUFFIXES))})")
-    return sorted(files, key=lambda path: hashlib.sha256(path.relative_to(folder).as_posix().encode()).digest())
+    return sorted(files, key=lambda path: hashlib.sha256(os.fsencode(names[path])).digest())
+
+
+def class_names(folder: Path) -> list[str]:
+    """The classes: all subfolders in alphabetical order, those without images too, or labels would shift."""
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not _hidden(entry.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or "/." in name
+
+
+def common_mode(files: list[Path]) -> Literal["RGB", "L"]:
+    """``L`` when all images are grey, ``RGB`` otherwise; a file that is no image is left to `read_images`."""
+    for path in files:
+        with suppress(Exception), Image.open(path) as image:
+            if image.mode not in ("L", "1"):
+                return "RGB"
+    return "L"
 
 
 def read_images(files: list[Path], *, mode: str, size: tuple[int, int] | None) -> np.ndarray:
     """Images as uint8, shape (n, channels, height, width).
 
     Raises:
-        DataError: A file is not an image, or the images differ in size and no `size` was given.
+        DataError: A file is not an image of 8 bits a channel, or the images differ in size and no `size` was given.
     """
     images = []
     for path in files:
         try:
             with Image.open(path) as image:
+                deep = image.mode.startswith(("I", "F"))
                 converted = image.convert(mode)
-        except (UnidentifiedImageError, OSError) as error:
+        except Exception as error:  # damaged images fail in Pillow in many ways, OSError and SyntaxError among them
             raise DataError(f"{path} cannot be read as an image: {error}") from error
+        if deep:
+            raise DataError(f"{path} has more than 8 bits a channel; expected images of 8 bits, such as PNG or JPEG")
         if size is not None:
             converted = converted.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         pixels = np.asarray(converted, np.uint8)
@@ -65,8 +94,10 @@ class Folder:
         """Names and contents of all files, and how they are read."""
         folder = Path(options.path)
         digest = hashlib.sha256()
-        for path in image_files(folder):
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
+        files = image_files(folder)
+        digest.update(os.fsencode("/".join(class_names(folder)) + "\n"))
+        for path in files:
+            digest.update(os.fsencode(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n"))
         return f"folder/{digest.hexdigest()[:32]}/{options.mode}/{options.size}"
 
     def count(self, options: FolderOptions) -> int:
@@ -77,12 +108,17 @@ class Folder:
         """The images wanted by `skip` and `take`; their ids are their relative paths."""
         folder = Path(options.path)
         files = image_files(folder)
-        classes = sorted({path.relative_to(folder).parts[0] for path in files})
         loose = [path for path in files if path.parent == folder]
         if loose:
             raise DataError(f"expected every image inside a class folder, found {loose[0]} directly in {folder}")
-        labels = np.array([classes.index(path.relative_to(folder).parts[0]) for path in files], np.int64)
+        numbers = {name: number for number, name in enumerate(class_names(folder))}
+        labels = np.array([numbers[path.relative_to(folder).parts[0]] for path in files], np.int64)
         stop = len(files) if options.take is None else options.skip + options.take
         files = files[:stop]
         images = read_images(files, mode=options.mode, size=options.size)
-        return Samples(images, labels[:stop], tuple(path.relative_to(folder).as_posix() for path in files))
+        return Samples(images, labels[:stop], tuple(_printable(path.relative_to(folder).as_posix()) for path in files))
+
+
+def _printable(name: str) -> str:
+    """A file name with bytes that are no UTF-8 written as escapes, fit for a CSV file."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -6,16 +6,30 @@ Their samples are not known before the code has run, so a job runs it once and k
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import operator
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.catalogue import import_by_name
 from bench.data.catalogue import Imported, Torchvision
-from bench.data.samples import Samples, as_labels
+from bench.data.samples import Samples, as_inputs, as_labels
 from bench.errors import DataError, did_you_mean
+
+PATIENCE = 20.0
+"""Seconds that a server may keep silent during a download."""
+
+
+def materialised(source: str, options: Imported | Torchvision) -> Samples:
+    """All samples of a source that needs running, before `skip` and `take`."""
+    if isinstance(options, Torchvision):
+        return torchvision_dataset(options)
+    return imported_dataset(source, options)
 
 
 def imported_dataset(name: str, options: Imported) -> Samples:
@@ -36,11 +50,22 @@ def imported_dataset(name: str, options: Imported) -> Samples:
     x, y, ids = parts
     if x is None:
         raise DataError(f"'{name}' returned no inputs under the key 'x'")
-    inputs = np.asarray(x)
+    inputs = as_inputs(_array(x, "x", name), name=name)
     names = tuple(str(word) for word in ids) if ids is not None else tuple(f"{i:06d}" for i in range(len(inputs)))
     if len(names) != len(inputs) or len(set(names)) != len(names):
-        raise DataError(f"'{name}': expected one id a sample, each different, found {len(set(names))} ids")
-    return Samples(inputs, None if y is None else as_labels(np.asarray(y), name=name), names)
+        raise DataError(
+            f"'{name}': expected one id a sample, each different, found {len(set(names))} different ids "
+            f"for {len(inputs)} samples"
+        )
+    return Samples(inputs, None if y is None else as_labels(_array(y, "y", name), name=name), names)
+
+
+def _array(values: Any, part: str, name: str) -> NDArray[np.generic]:
+    """An array from an array, a tensor on any device, or nested lists of one shape."""
+    try:
+        return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"'{name}' returned `{part}` that is no array of one shape: {error}") from error
 
 
 def torchvision_dataset(options: Torchvision) -> Samples:
@@ -54,34 +79,89 @@ def torchvision_dataset(options: Torchvision) -> Samples:
 
     known = [name for name in datasets.__all__ if name != "wrap_dataset_for_transforms_v2"]
     if options.dataset not in known:
-        raise DataError(f"torchvision has no data set '{options.dataset}'{did_you_mean(options.dataset, known)}")
-    factory = getattr(datasets, options.dataset)
+        spelled = [name for name in known if name.lower() == options.dataset.lower()]
+        hint = f"; did you mean '{spelled[0]}'?" if spelled else did_you_mean(options.dataset, known)
+        raise DataError(f"torchvision has no data set '{options.dataset}'{hint}")
+    dataset = _opened(getattr(datasets, options.dataset), options)
+    images, labels = [], []
+    for index in range(len(dataset)):
+        image, label = dataset[index][:2]
+        pixels, number = _pixels(image), _whole(label)
+        if pixels is None or number is None:
+            raise DataError(
+                f"torchvision's {options.dataset} gives {type(image).__name__} and {type(label).__name__}; "
+                f"expected an image and a class number"
+            )
+        images.append(pixels)
+        labels.append(number)
+    if not images:
+        raise DataError(f"torchvision's {options.dataset} is empty")
+    if len({image.shape for image in images}) > 1:
+        raise DataError(f"torchvision's {options.dataset} gives images of several sizes; expected one size")
+    ids = tuple(f"{index:06d}" for index in range(len(images)))
+    return Samples(np.stack(images), np.array(labels, np.int64), ids)
+
+
+def _opened(factory: Callable[..., Any], options: Torchvision) -> Any:
+    """The data set, from its files or downloaded."""
     arguments: dict[str, Any] = dict(options.args)
-    parameters = inspect.signature(factory.__init__).parameters
+    parameters = _parameters(factory)
+    unknown = [key for key in arguments if key not in parameters]
+    if unknown:
+        hint = did_you_mean(unknown[0], parameters)
+        raise DataError(f"torchvision's {options.dataset} takes no argument '{unknown[0]}'{hint}")
     if "root" in parameters:
         arguments.setdefault("root", options.root)
     if "download" in parameters:
         arguments.setdefault("download", options.download)
     try:
-        dataset = factory(**arguments)
+        with _patience(PATIENCE):
+            return factory(**arguments)
+    except TypeError as error:
+        raise DataError(f"torchvision's {options.dataset} cannot be made with args {options.args}: {error}") from error
     except Exception as error:
+        tried = ", and it could not be downloaded" if arguments.get("download") else ""
+        root = Path(arguments.get("root", options.root)).resolve()
         raise DataError(
-            f"torchvision's {options.dataset} is not to be had: no usable copy under {Path(options.root).resolve()}, "
-            f"and it could not be downloaded ({type(error).__name__}: {error}). Put its files there as torchvision "
-            f"lays them out, or point `root` at a folder that has them"
+            f"torchvision's {options.dataset} is not to be had: no usable copy under {root}{tried} "
+            f"({type(error).__name__}: {error}). Put its files there as torchvision lays them out, or point `root` at "
+            f"a folder that has them"
         ) from error
-    images, labels = [], []
-    for index in range(len(dataset)):
-        image, label = dataset[index][:2]
-        if not hasattr(image, "convert") or not isinstance(label, int):
-            raise DataError(
-                f"torchvision's {options.dataset} gives {type(image).__name__} and {type(label).__name__}; "
-                f"expected an image and a class number"
-            )
-        pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"), np.uint8)
-        images.append(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
-        labels.append(label)
-    if len({image.shape for image in images}) > 1:
-        raise DataError(f"torchvision's {options.dataset} gives images of several sizes; expected one size")
-    ids = tuple(f"{index:06d}" for index in range(len(images)))
-    return Samples(np.stack(images), np.array(labels, np.int64), ids)
+
+
+def _parameters(factory: Any) -> set[str]:
+    """Names of the arguments of a class: its own and, where it passes `**kwargs` on, those of its bases."""
+    names: set[str] = set()
+    for owner in factory.__mro__[:-1]:
+        found = inspect.signature(owner.__init__).parameters.values()
+        names |= {parameter.name for parameter in found if parameter.kind is not parameter.VAR_KEYWORD}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in found):
+            break
+    return names - {"self"}
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """Let no connection of the block wait longer than this: without a network, a job must not hang for minutes."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _pixels(image: Any) -> NDArray[np.uint8] | None:
+    """A PIL image as uint8 (channels, height, width); None when it is something else."""
+    if not hasattr(image, "convert"):
+        return None
+    pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"), np.uint8)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _whole(label: Any) -> int | None:
+    """A class number from an integer of Python, NumPy or torch; None when it is something else."""
+    try:
+        return operator.index(label)
+    except TypeError:
+        return None

@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.catalogue import Npz as NpzOptions
-from bench.data.samples import Samples, as_labels
+from bench.data.samples import Samples, as_inputs, as_labels
 from bench.errors import DataError
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, shortened to 32 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    """SHA-256 of a file's bytes, shortened to 32 hexadecimal digits; a `DataError` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def read_array(path: Path, name: str | None) -> NDArray[np.generic]:
@@ -28,15 +31,19 @@ def read_array(path: Path, name: str | None) -> NDArray[np.generic]:
     """
     if not path.is_file():
         raise DataError(f"expected an .npz file at {path}, found none (paths start at {Path.cwd()})")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is not an .npz file (a zip of arrays, as numpy.savez writes); it may be cut short")
     try:
         with np.load(path, allow_pickle=False) as archive:
             if name is None:
                 name = archive.files[0] if len(archive.files) == 1 else "samples"
-            if name not in archive:
-                raise DataError(f"{path} has no array '{name}'; it holds {', '.join(archive.files) or 'nothing'}")
-            return np.asarray(archive[name])
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            values = archive.get(name)
+            found = ", ".join(archive.files) or "nothing"
+    except Exception as error:  # a damaged archive fails in zipfile, zlib or NumPy, each in its own way
         raise DataError(f"{path} cannot be read as arrays without pickled objects: {error}") from error
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"{path} has no array '{name}'; it holds {found}")
+    return values
 
 
 class Npz:
@@ -44,9 +51,10 @@ class Npz:
 
     def fingerprint(self, options: NpzOptions) -> str:
         """The file's content and the names of the arrays."""
-        if not Path(options.path).is_file():
-            raise DataError(f"expected an .npz file at {options.path}, found none (paths start at {Path.cwd()})")
-        return f"npz/{file_digest(Path(options.path))}/{options.x}/{options.y}"
+        path = Path(options.path)
+        if not path.is_file():
+            raise DataError(f"expected an .npz file at {path}, found none (paths start at {Path.cwd()})")
+        return f"npz/{file_digest(path)}/{options.x}/{options.y}"
 
     def count(self, options: NpzOptions) -> int:
         """The length of the array of inputs."""
@@ -54,9 +62,7 @@ class Npz:
 
     def load(self, options: NpzOptions) -> Samples:
         """The arrays; ids are positions."""
-        x = read_array(Path(options.path), options.x)
-        if x.dtype != np.uint8 and not np.issubdtype(x.dtype, np.floating):
-            raise DataError(f"{options.path}: expected '{options.x}' as floats or uint8, found {x.dtype}")
+        x = as_inputs(read_array(Path(options.path), options.x), name=options.path)
         y = None
         if options.y is not None:
             y = as_labels(read_array(Path(options.path), options.y), name=options.path)

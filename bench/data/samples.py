@@ -67,8 +67,13 @@ def checked(samples: Samples, *, name: str, low: float, high: float) -> Samples:
         DataError: No samples, unequal lengths, labels that are not whole numbers from 0, values that are not
             finite or lie outside [low, high].
     """
-    if len(samples.x) == 0:
-        raise DataError(f"data '{name}': expected at least one sample, found none")
+    if samples.x.size == 0:
+        raise DataError(f"data '{name}': expected at least one sample, found an array of shape {samples.x.shape}")
+    if samples.x.dtype == np.uint8 and np.isfinite([low, high]).all() and (low, high) != (0.0, 1.0):
+        raise DataError(
+            f"data '{name}': uint8 inputs are divided by 255 and so lie in [0, 1], but the declared range is "
+            f"[{low:g}, {high:g}]; leave `range` out, or store the inputs as floats"
+        )
     if samples.y is not None:
         if samples.y.shape != (len(samples.x),):
             raise DataError(
@@ -86,6 +91,15 @@ def checked(samples: Samples, *, name: str, low: float, high: float) -> Samples:
             f"scale the data, or declare its range with `range: [low, high]`"
         )
     return samples
+
+
+def as_inputs(values: NDArray[np.generic], *, name: str) -> NDArray[np.generic]:
+    """Inputs as they are; a `DataError` when they are not (n, ...) floats or uint8."""
+    if values.ndim < 2:
+        raise DataError(f"data '{name}': expected inputs of shape (n, ...), found an array of shape {values.shape}")
+    if values.dtype != np.uint8 and not np.issubdtype(values.dtype, np.floating):
+        raise DataError(f"data '{name}': expected inputs as floats or uint8, found {values.dtype}")
+    return values
 
 
 def as_labels(values: NDArray[np.generic], *, name: str) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ class Journal:
     path: Path
 
     def note(self, event: str, job: str, **facts: object) -> None:
-        """Append one line, and have it on disk before going on."""
+        """Append one line, and hand it to the system before going on: a killed run loses none."""
         line = json.dumps({"time": round(time.time(), 3), "event": event, "job": job, **facts})
         with self.path.open("a") as file:
             file.write(line + "\n")
@@ -96,7 +96,10 @@ class Execution:
                 self._end(job, state)
             if result.details:
                 self.errors.mkdir(parents=True, exist_ok=True)
-                (self.errors / f"{result.id.replace('/', '.')}.txt").write_text(result.details)
+                # a file system takes names of 255 bytes; a suite may have longer ones
+                name = result.id.replace("/", ".")
+                name = name if len(name) <= 200 else f"{name[:160]}-{keys[result.id]}"
+                (self.errors / f"{name}.txt").write_text(result.details, encoding="utf-8")
             if self.fail_fast and self.failed:
                 return
 

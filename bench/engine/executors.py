@@ -16,10 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from bench.engine.freshness import forget_edited
 from bench.engine.task import Result, Task
 
 Progress = Callable[[str, float], None]
 """Told a task's id and the share of it that is done."""
+
+_PATIENCE = 1.0
+"""Seconds of silence after which to see whether the worker still lives."""
 
 
 class Executor(Protocol):
@@ -48,6 +52,7 @@ class InlineExecutor:
         from bench.engine.perform import perform
 
         for task in tasks:
+            forget_edited(task.work)
             yield perform(task, self._place, lambda share, task=task: progress(task.id, share))  # type: ignore[misc]
 
     def __enter__(self) -> Self:
@@ -84,9 +89,12 @@ class LocalExecutor:
             yield self._one(task, progress)
 
     def _one(self, task: Task, progress: Progress) -> Result:
-        worker = self._worker or self._start()
         started = time.monotonic()
         lines: collections.deque[bytes] = collections.deque()
+        worker = self._worker or self._start(lines)
+        if worker is None:
+            return self._lost(task, started)
+        started = time.monotonic()  # the time to start a worker is not the task's
         try:
             assert worker.stdin is not None  # noqa: S101 - opened as a pipe by _start
             worker.stdin.write(json.dumps(dataclasses.asdict(task)).encode() + b"\n")
@@ -111,8 +119,9 @@ class LocalExecutor:
     def _read(self, worker: subprocess.Popen[bytes], wait: float | None, lines: collections.deque[bytes]) -> bool:
         """Collect whole lines from the worker for a while; False when it is gone."""
         assert worker.stdout is not None  # noqa: S101 - opened as a pipe by _start
-        if not select.select([worker.stdout], [], [], wait)[0]:
-            return True
+        if not select.select([worker.stdout], [], [], min(_PATIENCE, wait or _PATIENCE))[0]:
+            # a process that the task started may hold the pipe open after the worker's death
+            return worker.poll() is None
         received = os.read(worker.stdout.fileno(), 1 << 16)
         *whole, self._buffer = (self._buffer + received).split(b"\n")
         lines.extend(whole)
@@ -120,7 +129,10 @@ class LocalExecutor:
 
     def _lost(self, task: Task, started: float) -> Result:
         worker = self._worker
-        code = worker.wait() if worker is not None else 0
+        try:
+            code = worker.wait(_PATIENCE) if worker is not None else 0
+        except subprocess.TimeoutExpired:
+            code = 0  # it closed its pipe, but lives
         self._stop()
         how = f"exit code {code}"
         if code < 0:
@@ -129,15 +141,23 @@ class LocalExecutor:
         message = f"the worker process died: {how}; what it printed last is in {self._log}"
         return Result(task.id, "lost", message, seconds=round(time.monotonic() - started, 3))
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, lines: collections.deque[bytes]) -> subprocess.Popen[bytes] | None:
+        """A new worker that is ready for tasks; None when it died before it was."""
+        # it must find a user's modules where this process has found, and hashed, them
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         with self._log.open("ab") as log:
-            self._worker = subprocess.Popen(
-                [sys.executable, "-m", "bench.engine.worker", *self._arguments],  # noqa: S603
+            self._worker = subprocess.Popen(  # noqa: S603 - this program itself
+                [sys.executable, "-m", "bench.engine.worker", *self._arguments, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env={**os.environ, "PYTHONPATH": path},
             )
         self._buffer = b""
+        while not lines:
+            if not self._read(self._worker, None, lines):
+                return None
+        lines.popleft()
         return self._worker
 
     def _stop(self) -> None:

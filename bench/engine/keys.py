@@ -28,7 +28,7 @@ def arrays_digest(arrays: Mapping[str, NDArray[Any]]) -> str:
     """32 hexadecimal digits that name a set of arrays: names, types, shapes and bytes."""
     total = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")  # ascontiguousarray would give a scalar a dimension
         total.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
         total.update(array.data if array.size else b"")
     return total.hexdigest()[:32]

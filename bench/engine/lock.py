@@ -16,12 +16,16 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a run folder for the block. The lock goes with the process, so a killed run leaves none behind.
 
     Raises:
-        UsageError: Another process holds it.
+        UsageError: Another process holds it, or it cannot be written.
     """
-    with (folder / ".lock").open("a+") as file:
+    try:
+        file = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise UsageError(f"cannot write into {folder}: {error.strerror}; choose another folder with --out") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise UsageError(

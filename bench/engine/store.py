@@ -20,6 +20,8 @@ from bench.engine.keys import arrays_digest
 from bench.errors import BenchError
 
 _MAGIC = b"bench-record-1 "
+PARTIAL = ".partial-"
+"""How the name of a file begins that is being written, or was when its process was killed."""
 _HEADER = len(_MAGIC) + 64 + 1
 
 
@@ -41,7 +43,7 @@ class Record:
         return str(self.meta["content"])
 
 
-class Damaged(BenchError):
+class DamagedError(BenchError):
     """A stored file whose bytes are not those that were written."""
 
 
@@ -67,29 +69,33 @@ class Store:
         path = self.path(kind, key)
         try:
             return path, read_record(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except Damaged:
+        except OSError as error:
+            raise BenchError(
+                f"cannot read {path}: {error.strerror}; see to the folder, or give another --store"
+            ) from error
+        except DamagedError:
             path.unlink(missing_ok=True)
             return None
 
 
 def pack(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """A record in safetensors format; `meta` gains the arrays' `content`."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     facts = {**meta, "content": arrays_digest(contiguous)}
     return safetensors.numpy.save(contiguous, metadata={"bench": json.dumps(facts, sort_keys=True)})
 
 
 def unpack(payload: bytes) -> Record:
-    """The record in bytes of safetensors format; `Damaged` when they are not."""
+    """The record in bytes of safetensors format; `DamagedError` when they are not."""
     try:
         size = int.from_bytes(payload[:8], "little")
         header = json.loads(payload[8 : 8 + size])
         meta = json.loads(header["__metadata__"]["bench"])
         return Record(meta, safetensors.numpy.load(payload))
     except (SafetensorError, ValueError, KeyError) as error:
-        raise Damaged(f"not a record: {error}") from error
+        raise DamagedError(f"not a record: {error}") from error
 
 
 def write_record(path: Path, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -114,7 +120,7 @@ def read_record(path: Path) -> Record:
 
     Raises:
         FileNotFoundError: There is none.
-        Damaged: Its bytes are not those that were written.
+        DamagedError: Its bytes are not those that were written.
     """
     content = path.read_bytes()
     if path.suffix == ".safetensors":
@@ -122,7 +128,7 @@ def read_record(path: Path) -> Record:
     payload = content[_HEADER:]
     expected = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
     if content[:_HEADER] != expected:
-        raise Damaged(f"{path} is damaged: its bytes do not have the checksum they were written with")
+        raise DamagedError(f"{path} is damaged: its bytes do not have the checksum they were written with")
     return unpack(payload)
 
 
@@ -134,7 +140,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)

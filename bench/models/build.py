@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,18 @@ def build(work: Mapping[str, Any]) -> Model:
     if not callable(model):
         raise ModelError(f"'{name}' returned a {type(model).__name__}; expected a module or another callable")
     return model
+
+
+def own_copy(model: Model) -> Model:
+    """A copy of a model whose weights are about to change, where it can be copied.
+
+    A user's callable may return one and the same module at every call; two models of a suite, or two trials of one,
+    would then share their weights.
+    """
+    try:
+        return copy.deepcopy(model)
+    except Exception:  # modules with hooks or old parametrisations; hardly one of them is also shared
+        return model
 
 
 def ready(model: Model, device: torch.device) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ def mlp(*, shape: Sequence[int], classes: int, hidden: Sequence[int]) -> Classif
     """A ReLU network with the given hidden widths on the flattened image."""
     sizes = [shape[0] * shape[1] * shape[2], *hidden]
     layers: list[nn.Module] = [nn.Flatten()]
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return Classifier(nn.Sequential(*layers), sizes[-1], classes)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -52,7 +54,7 @@ class GridGenerator(nn.Module):
         self.latent_size = latent
         sizes = [latent] + [width] * depth
         layers: list[nn.Module] = []
-        for before, after in zip(sizes, sizes[1:], strict=False):
+        for before, after in itertools.pairwise(sizes):
             layers += [nn.Linear(before, after, bias=False), SlotBatchNorm(after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(width, outputs))
         _initialise(self)
@@ -85,7 +87,7 @@ class PackedDiscriminator(nn.Module):
         super().__init__()
         self.packing = packing
         sizes = [inputs * packing, width, width, width]
-        hidden = [Maxout(before, after, pieces) for before, after in zip(sizes, sizes[1:], strict=False)]
+        hidden = [Maxout(before, after, pieces) for before, after in itertools.pairwise(sizes)]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
         _initialise(self)
 

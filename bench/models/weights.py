@@ -29,8 +29,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         try:
             return safetensors.torch.load_file(path)
-        except SafetensorError as error:
-            raise ModelError(f"{path} is not a safetensors file: {error}") from error
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path} cannot be read as a safetensors file, it may be cut short: {error}") from error
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -39,12 +39,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"Save the weights alone: torch.save(model.state_dict(), path), or use safetensors"
         ) from error
     except Exception as error:
-        raise ModelError(f"{path} cannot be read as weights: {type(error).__name__}: {error}") from error
+        raise ModelError(
+            f"{path} cannot be read as weights saved by torch.save, it may be cut short: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     for name in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             content = content[name]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, Mapping):
         raise ModelError(f"{path} holds a {type(content).__name__}; expected a state dict: tensors by name")
+    odd = [str(name) for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if odd:
+        raise ModelError(
+            f"{path} holds entries that are no tensors ({', '.join(odd[:3])}); expected a state dict, tensors by name, "
+            f"by itself or under state_dict, model_state_dict or model"
+        )
     return dict(content)
 
 

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from bench.engine.state import JobState
 from bench.engine.store import write_whole
+from bench.report import board, text
+from bench.report.curves import curves
+from bench.report.gallery import gallery
+from bench.report.generated import panels
+from bench.report.header import header, provenance
+from bench.report.quotes import quoted
+from bench.report.ranking import rankings
+from bench.report.records import Records
+from bench.report.redirected import sheets
+from bench.report.transfer import grids
 from bench.results.expectations import Finding
 from bench.results.row import Row
 from bench.suite.jobs import Plan
 from bench.suite.spec import Suite
+
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_page(
@@ -23,7 +39,7 @@ def write_page(
     findings: Sequence[Finding],
     record: Mapping[str, Any],
 ) -> None:
-    """Write `report.html`.
+    """Write `report.html`: one file that loads nothing, from disk or network.
 
     Args:
         path: Where to.
@@ -33,5 +49,48 @@ def write_page(
         rows: The leaderboard.
         findings: What came of each expectation.
         record: The content of run.json.
+
+    Raises:
+        BenchError: The disk is full or the folder cannot be written.
     """
-    write_whole(path, b"<!doctype html>")
+    records = Records(suite, plan, states)
+    script = (_TEMPLATES / "page.js").read_text()
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            suite=suite,
+            header=header(suite, rows, findings, record),
+            rankings=rankings(suite, rows),
+            curves=curves(suite, rows),
+            quotes=quoted(rows),
+            board=board.table(rows),
+            meanings=board.meanings(suite),
+            statuses=board.STATUSES,
+            grids=grids(suite, rows),
+            gallery=gallery(records),
+            sheets=sheets(records),
+            panels=panels(records),
+            provenance=provenance(record),
+            style=(_TEMPLATES / "page.css").read_text(),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+    write_whole(path, html.encode())
+
+
+def _environment() -> Environment:
+    """Templates that escape what they are given and refuse names they do not know."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False, "ensure_ascii": False}
+    for function in (text.figure, text.share, text.between, text.shares_between):
+        environment.filters[function.__name__] = function
+        environment.globals[function.__name__] = function
+    return environment

@@ -30,7 +30,7 @@ def make_rows(suite: Suite, plan: Plan, states: Mapping[str, JobState]) -> list[
         quote = quotes.get(row.row)
         if quote is not None:
             deviation = math.nan if quote.plus_minus is None else quote.plus_minus
-            row = replace(row, quoted=quote.value, quoted_plus_minus=deviation, quoted_source=quote.source)  # noqa: PLW2901
+            row = replace(row, quoted=quote.value, quoted_plus_minus=deviation, quoted_source=quote.source)
         rows.append(replace(row, seed=suite.seed))
     return rows
 
@@ -106,7 +106,7 @@ class _Rows:
         for model in block.models:
             whole = self.trouble(name, cells[model])
             ok = [cell for cell in cells[model] if cell is not None]
-            yield self.clean(name, block, model, clean.get(model), whole)
+            yield self.clean(name, model, clean.get(model), whole)
             for use, cell in zip(block.attacks, cells[model], strict=True):
                 trouble = self.trouble(name, [cell])
                 outcomes = None if trouble or cell is None else self.classified(cell)
@@ -147,7 +147,6 @@ class _Rows:
     def clean(
         self,
         name: str,
-        block: Robustness,
         model: str,
         outcomes: list[Classified] | None,
         trouble: tuple[Status, str] | None,

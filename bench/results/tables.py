@@ -13,7 +13,7 @@ from bench.engine.store import read_record
 from bench.results.classified import read_classified
 from bench.results.row import Row
 from bench.suite import names
-from bench.suite.jobs import Cell, Plan
+from bench.suite.jobs import Plan
 from bench.suite.schema import Reconstruction, Robustness, Transfer
 from bench.suite.spec import Suite
 
@@ -64,7 +64,7 @@ def _outcome_lines(suite: Suite, plan: Plan, states: Mapping[str, JobState]) -> 
             if isinstance(block, Robustness | Transfer):
                 yield from _classified_lines(block, jobs, states, head)
             elif isinstance(block, Reconstruction):
-                yield from _reconstructed_lines(cell, jobs[0], states, head)
+                yield from _reconstructed_lines(jobs[0], states, head)
 
 
 def _classified_lines(
@@ -86,7 +86,7 @@ def _classified_lines(
             ]  # fmt: skip
 
 
-def _reconstructed_lines(cell: Cell, job: str, states: Mapping[str, JobState], head: list[str]) -> Iterator[list[str]]:
+def _reconstructed_lines(job: str, states: Mapping[str, JobState], head: list[str]) -> Iterator[list[str]]:
     path = states[job].path
     if path is None:
         return

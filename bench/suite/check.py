@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
 
+from bench.data import value_range
 from bench.errors import Problem, SuiteError, UsageError, did_you_mean
 from bench.suite import names, overrides, schema
 from bench.suite.check_evaluations import check_evaluation
 from bench.suite.check_models import check_data, check_model
 from bench.suite.findings import Block, Findings
-from bench.suite.messages import show
-from bench.suite.spec import Suite
+from bench.suite.messages import near, quote, show
+from bench.suite.spec import DataSpec, Suite
 from bench.suite.yaml_source import Path, parse
+
+_LONGEST_NAME = 40
+"""Names become parts of row ids and of file names, which have an end."""
+_LARGEST_FILE = 1 << 20
+_SECTIONS = "suite, data, models and evaluations"
+
+Key = TypeVar("Key")
+Named = TypeVar("Named")
 
 
 def read(file: str | FilePath, assignments: Sequence[str] = ()) -> Suite:
@@ -25,37 +34,44 @@ def read(file: str | FilePath, assignments: Sequence[str] = ()) -> Suite:
     """
     path = FilePath(file)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as opened:
+            content = opened.read(_LARGEST_FILE + 1)
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
-        near = did_you_mean(path.name, (entry.name for entry in _siblings(path)))
-        raise UsageError(f"there is no suite at {path}{near}") from None
+        raise UsageError(f"there is no suite at {path}{_nearest(path)}") from None
     except IsADirectoryError:
-        raise UsageError(f"{path} is a folder; expected a suite file such as {path / 'robustness.yaml'}") from None
+        raise UsageError(f"{path} is a folder; expected a suite file{_nearest(path / path.name)}") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         column = error.start - error.object.rfind(b"\n", 0, error.start)
-        message = "expected UTF-8 text, found bytes that are not"
+        message = "expected UTF-8 text, found bytes that are not; save the file as UTF-8"
         raise SuiteError([Problem(str(file), line, column, "", message)]) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > _LARGEST_FILE:
+        raise UsageError(f"{path} is larger than 1 MiB; expected a suite file, which is a few pages of YAML")
     return check(text, str(file), assignments)
 
 
-def _siblings(path: FilePath) -> list[FilePath]:
-    return list(path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+def _nearest(path: FilePath) -> str:
+    """The end of a sentence on a file that is not there: the suites that are, if any are near."""
+    folders = dict.fromkeys([path.parent, FilePath("suites")])
+    found = [str(entry) for folder in folders if folder.is_dir() for entry in folder.glob("*.y*ml")]
+    by_name = {FilePath(name).name: name for name in reversed(found)}
+    for wanted in (path.name, f"{path.name}.yaml"):
+        if wanted in by_name:
+            return f"; did you mean '{by_name[wanted]}'?"
+    return did_you_mean(str(path), found[:20]) if found else ""
 
 
 def check(text: str, file: str, assignments: Sequence[str] = ()) -> Suite:
     """Check the text of a suite; `file` names it in messages. Raises `SuiteError` with every mistake."""
     document = parse(text, file)
-    if not document.problems:
-        if document.value is None:
-            message = "the suite is empty; expected the keys suite, data, models and evaluations"
-            document.problems.append(Problem(file, 1, 1, "", message))
-        elif not isinstance(document.value, dict):
-            message = f"expected a mapping with the keys suite, data, models, ..., found {show(document.value)}"
+    if not isinstance(document.value, dict):
+        if not document.problems:
+            found = "an empty file" if document.value is None else show(document.value)
+            message = f"expected a mapping with the keys {_SECTIONS}, found {found}"
             document.problems.append(document.problem((), message))
-    if document.problems:
         raise SuiteError(document.problems)
     for assignment in assignments:
         overrides.apply(document, assignment)
@@ -70,79 +86,116 @@ class _SuiteCheck(Findings):
 
     def suite(self, text: str, assignments: Sequence[str]) -> Suite | None:
         """The suite; None when the document's problems say why not."""
-        header = self.block(schema.Header, self.raw, ())
-        data = {name: checked for name, block in self.section("data") if (checked := check_data(self, name, block))}
-        models = {name: model for name, block in self.section("models") if (model := check_model(self, name, block))}
-        evaluations = {
-            name: evaluation
-            for name, block in self.section("evaluations")
-            if (evaluation := check_evaluation(self, name, block))
-        }
-        if header is None:
-            return None
-        if not models and not self.document.problems:
+        header = self.block(schema.Header, self.raw, ()) or self.partial(schema.Header, self.raw)
+        blocks = {section: self.section(section) for section in ("data", "models", "evaluations")}
+        data = _good({name: check_data(self, name, block) for name, block in blocks["data"]})
+        models = _good({name: check_model(self, name, block) for name, block in blocks["models"]})
+        evaluations: dict[str, schema.AnyEvaluation] = _good(
+            {name: check_evaluation(self, name, block) for name, block in blocks["evaluations"]}
+        )
+        if not self.raw.get("models") and not self.document.problems:
             self.add(("suite",), "the suite names no models, so there is nothing to do; add a block `models:`")
+        expect = _good(self.entries("expect", schema.Expectation))
+        quoted = _good(self.entries("quoted", schema.Quote))
+        for index, entry in expect.items():
+            self.bounds(entry, ("expect", index))
         suite = Suite(
-            self.document.file, header.suite, header.description, header.seed, data, models, evaluations,
-            self.entries("expect", schema.Expectation), self.entries("quoted", schema.Quote),
+            self.document.file, getattr(header, "suite", ""), getattr(header, "description", ""),
+            getattr(header, "seed", 0), data, models, evaluations, tuple(expect.values()), tuple(quoted.values()),
             text=text, overrides=tuple(assignments),
         )  # fmt: skip
-        if not self.document.problems:
-            self.rows(suite)
-            self.ranges(suite)
+        self.rows(suite)
+        if self.document.problems:
+            return None
+        self.ranges(suite)
         return Suite(**{**vars(suite), "warnings": tuple(self.warnings)})
 
     def section(self, name: str) -> list[tuple[str, Any]]:
-        """The named blocks of a section whose names are fit for row ids."""
+        """The named blocks of a section; names must be fit for row ids."""
         section = self.raw.get(name)
         if not isinstance(section, Mapping):
             return []
         for key in section:
-            if not names.is_name(key):
-                self.add(
-                    (name, key),
-                    "expected a name of letters, digits and '-_.+' (it is part of row ids)",
-                    at_key=True,
-                )
+            if key == names.REAL_DATA:
+                message = f"'{key}' is the name of a row of its own; choose another"
+            elif not names.is_name(key):
+                message = "expected a name of letters, digits and '-_.+' that begins with a letter or digit"
+            elif len(key) > _LONGEST_NAME:
+                message = f"expected a name of at most {_LONGEST_NAME} characters, found {len(key)}"
+            else:
+                continue
+            self.add((name, key), f"{message} (it is part of row ids)", at_key=True)
         return [(key, value) for key, value in section.items() if isinstance(value, Mapping)]
 
-    def entries(self, name: str, model: type[Block]) -> tuple[Block, ...]:
-        """The entries of a list section that are well formed."""
+    def entries(self, name: str, model: type[Block]) -> dict[int, Block | None]:
+        """The entries of a list section by position; None for those that have mistakes."""
         section = self.raw.get(name)
         if not isinstance(section, list):
-            return ()
-        checked = [
-            self.block(model, value, (name, index)) for index, value in enumerate(section) if isinstance(value, Mapping)
-        ]
-        return tuple(entry for entry in checked if entry is not None)
+            return {}
+        return {
+            index: self.block(model, value, (name, index))
+            for index, value in enumerate(section)
+            if isinstance(value, Mapping)
+        }
 
     def rows(self, suite: Suite) -> None:
-        """Rows that are expected or quoted exist."""
-        known = set(names.all_rows(suite))
+        """Rows that are expected or quoted exist, as far as their evaluations are free of mistakes."""
+        known = dict.fromkeys(names.all_rows(suite))
+        written = self.raw.get("evaluations", {})
+        if not isinstance(written, Mapping):
+            return
+        broken = set(written) - set(suite.evaluations)
         for section in ("expect", "quoted"):
             seen: dict[str, int] = {}
-            for index, entry in enumerate(getattr(suite, section)):
-                if entry.row not in known:
-                    near = did_you_mean(entry.row, known) if known else "; the suite has no evaluations"
-                    message = f"no row '{entry.row}'{near}"
-                    if len(message) > 300:
-                        message = f"no row '{entry.row}'; `bench plan` lists all {len(known)} rows"
-                    self.add((section, index, "row"), message)
-                if section == "quoted" and entry.row in seen:
-                    self.add((section, index, "row"), f"quoted already at entry {seen[entry.row] + 1}")
-                seen[entry.row] = index
-        for index, entry in enumerate(suite.expect):
-            if entry.min is None and entry.max is None and entry.equals is None:
-                self.add(("expect", index), "expected `min`, `max` or `equals`, found none of them")
+            listed = self.raw.get(section)
+            for index, entry in enumerate(listed if isinstance(listed, list) else []):
+                row = entry.get("row") if isinstance(entry, Mapping) else None
+                if not isinstance(row, str) or row.partition("/")[0] in broken:
+                    continue
+                place: Path = (section, index, "row")
+                if row not in known:
+                    self.add(place, f"no row {quote(row)}{_near_row(row, known)}")
+                if section == "quoted" and row in seen:
+                    self.add(place, f"quoted already at entry {seen[row] + 1}; keep one of them")
+                seen.setdefault(row, index)
+
+    def bounds(self, entry: schema.Expectation, path: Path) -> None:
+        """An expectation that something can meet and something can miss."""
+        if entry.min is None and entry.max is None and entry.equals is None:
+            self.add(path, "expected `min`, `max` or `equals`, found none of them")
+        if entry.min is not None and entry.max is not None and entry.min > entry.max:
+            self.add((*path, "min"), f"`min` {entry.min:g} is above `max` {entry.max:g}, so that nothing can pass")
+        if "tolerance" in entry.model_fields_set and entry.equals is None:
+            self.add((*path, "tolerance"), "`tolerance` goes with `equals`, which is missing", at_key=True)
 
     def ranges(self, suite: Suite) -> None:
         """Warn of radii wider than the data."""
         for name, block in suite.evaluations.items():
-            if not isinstance(block, schema.Robustness | schema.Transfer) or block.threat.norm != "linf":
-                continue
-            low, high = getattr(suite.data[block.data].options, "range", (0.0, 1.0))
-            for index, value in enumerate(block.threat.epsilon):
-                if value > high - low:
+            if isinstance(block, schema.Robustness | schema.Transfer) and block.threat.norm == "linf":
+                for index, value in enumerate(block.threat.epsilon):
                     path: Path = ("evaluations", name, "threat", "epsilon", index)
-                    message = f"epsilon {value:g} is wider than the data range [{low:g}, {high:g}]"
-                    self.warnings.append(str(self.document.problem(path, f"warning: {message}")))
+                    self.wide(value, suite.data[block.data], path)
+        for name, model in suite.models.items():
+            options = model.recipe.options if model.recipe is not None else {}
+            if options.get("norm") == "linf" and model.train_data is not None:
+                self.wide(options["epsilon"], suite.data[model.train_data], ("models", name, "train", "epsilon"))
+
+    def wide(self, epsilon: float, data: DataSpec, path: Path) -> None:
+        """Warn of one radius if it is wider than the data."""
+        low, high = value_range(data.source, data.options)
+        if epsilon > high - low:
+            message = f"warning: epsilon {epsilon:g} is wider than the data range [{low:g}, {high:g}]"
+            self.warnings.append(str(self.document.problem(path, message)))
+
+
+def _good(checked: Mapping[Key, Named | None]) -> dict[Key, Named]:
+    """The entries that are free of mistakes."""
+    return {key: value for key, value in checked.items() if value is not None}
+
+
+def _near_row(row: str, known: Collection[str]) -> str:
+    """A hint at the row that was meant, or where to find it."""
+    if not known:
+        return "; the suite has no evaluations without mistakes"
+    hint = near(row, known)
+    return hint if "did you mean" in hint else f"; `bench plan` lists the {len(known)} rows there are"

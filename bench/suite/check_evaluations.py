@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 from bench.attacks.catalogue import ATTACKS
+from bench.catalogue import Catalogue
 from bench.data.catalogue import DATA
 from bench.metrics.catalogue import METRICS
 from bench.suite import names, schema
 from bench.suite.findings import Findings
-from bench.suite.messages import show
+from bench.suite.messages import a, near, quote, show
 from bench.suite.yaml_source import Path
 
+_KINDS = get_args(schema.Model.model_fields["kind"].annotation)
 _NEEDS = {
     "robustness": "classifier",
     "transfer": "classifier",
@@ -25,15 +28,17 @@ def check_evaluation(findings: Findings, name: str, value: Mapping[str, Any]) ->
     """One evaluation, resolved; None when it has mistakes."""
     path: Path = ("evaluations", name)
     kind = value.get("kind")
-    if kind not in schema.EVALUATIONS:
+    if not isinstance(kind, str) or kind not in schema.EVALUATIONS:
         message = f"expected `kind:` with one of {', '.join(schema.EVALUATIONS)}"
         if kind is not None:
-            message += f", found {show(kind)}"
+            hint = near(kind, schema.EVALUATIONS) if isinstance(kind, str) else ""
+            message += f", found {show(kind)}{hint if 'did you mean' in hint else ''}"
         findings.add(path if kind is None else (*path, "kind"), message)
         return None
     before = findings.count
     model = schema.EVALUATIONS[kind]
-    block = findings.block(model, value, path) or findings.partial(model, value)
+    whole = findings.block(model, value, path)
+    block = whole or findings.partial(model, value)
     if hasattr(block, "data"):
         findings.known("data", block.data, (*path, "data"))
     for axis in ("models", "surrogates", "victims"):
@@ -47,75 +52,101 @@ def check_evaluation(findings: Findings, name: str, value: Mapping[str, Any]) ->
         data = getattr(block, "data", None)
         changes["metrics"] = _check_metrics(findings, kind, block.metrics, data, (*path, "metrics"))
     if threat is not None:
-        _check_epsilons(findings, threat.epsilon, (*path, "threat", "epsilon"))
-    return block.model_copy(update=changes) if findings.count == before else None
+        _check_numbers(findings, threat.epsilon, (*path, "threat", "epsilon"))
+    return None if whole is None or findings.count > before else whole.model_copy(update=changes)
 
 
-def _check_models(findings: Findings, kind: str, listed: list[str], path: Path) -> None:
+def _check_models(findings: Findings, kind: str, listed: Sequence[str | None], path: Path) -> None:
     """The models of an axis exist, once each, and are of the kind the evaluation needs."""
     findings.unique(listed, path, "model")
     for index, name in enumerate(listed):
-        if not findings.known("models", name, (*path, index)):
+        if name is None or not findings.known("models", name, (*path, index)):
             continue
         block = findings.raw["models"][name]
-        found = block.get("kind") if isinstance(block, Mapping) else None
+        found = _kind(block)
         arch = block.get("arch") if isinstance(block, Mapping) else None
         draws = kind == "generation" and (arch == "vae" or (isinstance(arch, Mapping) and "vae" in arch))
-        if found is not None and found != _NEEDS[kind] and not draws:
-            findings.add((*path, index), f"a {kind} evaluation needs a {_NEEDS[kind]}; '{name}' is a {found}")
+        if found not in (None, _NEEDS[kind]) and not draws:
+            findings.add((*path, index), f"a {kind} evaluation needs {a(_NEEDS[kind])}; '{name}' is {a(found)}")
 
 
-def _check_attacks(
-    findings: Findings, kind: str, uses: list[schema.Use], norm: str | None, path: Path
-) -> list[schema.Use]:
-    findings.unique([use.label for use in uses], path, "attack")
+def _kind(block: Any) -> Any:
+    """The kind of a model as written; None where that is already a mistake."""
+    kind = block.get("kind") if isinstance(block, Mapping) else None
+    return kind if kind in _KINDS else None
+
+
+def _components(
+    findings: Findings, catalogue: Catalogue, kind: str, uses: Sequence[schema.Use | None], path: Path
+) -> list[tuple[Path, schema.Use]]:
+    """The uses of an axis with all their options, each with its place; their labels are fit for row ids, once each."""
+    findings.unique([None if use is None else use.label for use in uses], path, catalogue.noun)
     resolved = []
     for index, use in enumerate(uses):
+        if use is None:
+            continue
         place = (*path, index)
-        if use.label in names.RESERVED:
-            findings.add(place, f"'{use.label}' is the name of a row of its own; choose another with `as:`")
-        defaults = ATTACKS[use.name].traits.get("transfer", {}) if kind == "transfer" and use.name in ATTACKS else {}
-        checked = findings.component(ATTACKS, use, place, defaults)
-        if checked is None:
-            continue
-        resolved.append(checked)
-        if checked.imported:
-            continue
-        traits = ATTACKS[checked.name].traits
-        if traits["against"] != _NEEDS[kind]:
-            findings.add(place, f"'{use.name}' attacks a {traits['against']}; a {kind} evaluation has {_NEEDS[kind]}s")
-        elif norm is not None and norm not in traits["norms"]:
-            findings.add(place, f"'{use.name}' works under {' and '.join(traits['norms'])}, not under {norm}")
-        if "trade_off" in checked.options:
-            _check_epsilons(findings, checked.options["trade_off"], (*place, use.name, "trade_off"))
+        if use.imported and not re.fullmatch(schema.NAME, use.label):
+            findings.add(place, f"{quote(use.label)} cannot be part of a row id; give it another name with `as:`")
+        defaults = {}
+        if kind == "transfer" and use.name in catalogue:
+            defaults = catalogue[use.name].traits.get("transfer", {})
+        checked = findings.component(catalogue, use, place, defaults)
+        if checked is not None:
+            resolved.append((place, checked))
     return resolved
 
 
-def _check_metrics(
-    findings: Findings, kind: str, uses: list[schema.Use], data: str | None, path: Path
+def _check_attacks(
+    findings: Findings, kind: str, uses: Sequence[schema.Use | None], norm: str | None, path: Path
 ) -> list[schema.Use]:
-    findings.unique([use.label for use in uses], path, "metric")
-    resolved = []
-    for index, use in enumerate(uses):
-        place = (*path, index)
-        checked = findings.component(METRICS, use, place)
-        if checked is None:
+    """The attacks of an evaluation, each fit for its kind and norm."""
+    resolved = _components(findings, ATTACKS, kind, uses, path)
+    for place, use in resolved:
+        if use.label in names.RESERVED:
+            findings.add(place, f"'{use.label}' is the name of a row of its own; choose another with `as:`")
+        if not use.imported:
+            traits = ATTACKS[use.name].traits
+            if traits["against"] != _NEEDS[kind]:
+                message = f"'{use.name}' attacks {a(traits['against'])}; a {kind} evaluation has {_NEEDS[kind]}s"
+                findings.add(place, message)
+            elif norm is not None and norm not in traits["norms"]:
+                findings.add(place, f"'{use.name}' works under {' and '.join(traits['norms'])}, not under {norm}")
+        if kind == "reconstruction" and "trade_off" in use.options:
+            weights, where = use.options["trade_off"], (*place, use.name, "trade_off")
+            listed = weights if isinstance(weights, list) else [weights]
+            if listed and all(isinstance(value, int | float) and not isinstance(value, bool) for value in listed):
+                _check_numbers(findings, listed, where)
+            else:
+                findings.add(where, f"expected a number or a list of numbers, found {show(weights)}")
+    return [use for _, use in resolved]
+
+
+def _check_metrics(
+    findings: Findings, kind: str, uses: Sequence[schema.Use | None], data: str | None, path: Path
+) -> list[schema.Use]:
+    """The metrics of an evaluation, each fit for its kind and data, and no two giving the same row."""
+    resolved = _components(findings, METRICS, kind, uses, path)
+    rows: dict[str, str] = {}
+    for place, use in resolved:
+        for row in names.metric_rows(use):
+            if rows.setdefault(row, use.label) != use.label:
+                findings.add(place, f"'{rows[row]}' and '{use.label}' both give the row '{row}'; keep one of them")
+                break
+        if use.imported:
             continue
-        resolved.append(checked)
-        if checked.imported:
-            continue
-        traits = METRICS[checked.name].traits
+        traits = METRICS[use.name].traits
         if kind not in traits["for"]:
             findings.add(place, f"'{use.name}' belongs to {' and '.join(traits['for'])} evaluations, not to {kind}")
         if traits.get("mixture") and not _has_modes(findings, data):
             findings.add(place, f"'{use.name}' needs data whose modes are known (grid25 or ring8)")
-        features = checked.options.get("features")
+        features = use.options.get("features")
         where = (*place, use.name, "features")
         if features is not None and findings.known("models", features, where):
-            block = findings.raw["models"][features]
-            if isinstance(block, Mapping) and block.get("kind") not in (None, "classifier"):
-                findings.add(where, f"features come from a classifier; '{features}' is a {block['kind']}")
-    return resolved
+            found = _kind(findings.raw["models"][features])
+            if found not in (None, "classifier"):
+                findings.add(where, f"features come from a classifier; '{features}' is {a(found)}")
+    return [use for _, use in resolved]
 
 
 def _has_modes(findings: Findings, data: str | None) -> bool:
@@ -127,7 +158,7 @@ def _has_modes(findings: Findings, data: str | None) -> bool:
     return block["source"] in DATA and "mixture" in DATA[block["source"]].traits
 
 
-def _check_epsilons(findings: Findings, values: list[float], path: Path) -> None:
+def _check_numbers(findings: Findings, values: Sequence[float], path: Path) -> None:
     """No two numbers of an axis have the same label in row ids."""
     labels: dict[str, float] = {}
     for index, value in enumerate(values):

@@ -7,13 +7,15 @@ from typing import Any
 
 from bench.catalogue import Options, is_import_name
 from bench.data.catalogue import DATA, DataOptions, Imported
-from bench.errors import did_you_mean
 from bench.models.catalogue import MODELS
 from bench.suite import schema
 from bench.suite.findings import Findings
+from bench.suite.messages import a, near, quote, show
 from bench.suite.spec import DataSpec, ModelSpec
 from bench.suite.yaml_source import Path
 from bench.training.catalogue import RECIPES
+
+_WHERE_FROM = ("arch", "load", "samples")
 
 
 def check_data(findings: Findings, name: str, block: Mapping[str, Any]) -> DataSpec | None:
@@ -22,68 +24,97 @@ def check_data(findings: Findings, name: str, block: Mapping[str, Any]) -> DataS
     source = block.get("source")
     if not isinstance(source, str):
         message = f"expected `source:` with one of {', '.join(DATA)} or package.module:callable"
+        if source is not None:
+            message += f", found {show(source)}"
         findings.add(path if source is None else (*path, "source"), message)
         return None
     if source not in DATA and not is_import_name(source):
-        findings.add((*path, "source"), f"unknown data source '{source}'{did_you_mean(source, DATA)}")
+        findings.add((*path, "source"), f"unknown data source {quote(source)}{near(source, DATA)}")
         return None
+    before = findings.count
     model: type[Options] = Imported if is_import_name(source) else DATA[source].options
     options = findings.block(model, {key: value for key, value in block.items() if key != "source"}, path)
-    return DataSpec(name, source, options) if isinstance(options, DataOptions) else None
+    if not isinstance(options, DataOptions):
+        return None
+    for key in ("path", "root"):
+        _check_path(findings, getattr(options, key, None), (*path, key))
+    return DataSpec(name, source, options) if findings.count == before else None
 
 
 def check_model(findings: Findings, name: str, value: Mapping[str, Any]) -> ModelSpec | None:
     """One model, resolved; None when it has mistakes."""
     path: Path = ("models", name)
-    block = findings.block(schema.Model, value, path)
-    if block is None:
-        return None
     before = findings.count
-    given = [key for key in ("arch", "load", "samples") if getattr(block, key) is not None]
+    whole = findings.block(schema.Model, value, path)
+    block = whole or findings.partial(schema.Model, value)
+    kind = getattr(block, "kind", None)
+    _check_keys(findings, value, kind, path)
+    if isinstance(value.get("load"), str) and not is_import_name(value["load"]):
+        findings.add((*path, "load"), f"expected package.module:callable, found {show(value['load'])}")
+    for key in ("weights", "samples"):
+        _check_path(findings, value.get(key), (*path, key))
+    arch: schema.Use | None = getattr(block, "arch", None)
+    if arch is not None:
+        arch = findings.component(MODELS, arch, (*path, "arch"))
+        if arch is not None and not arch.imported and kind not in (None, MODELS[arch.name].traits["kind"]):
+            message = f"'{arch.name}' is {a(MODELS[arch.name].traits['kind'])}, but `kind` says {kind}"
+            findings.add((*path, "arch"), message)
+    recipe, train_data = None, None
+    if getattr(block, "train", None) is not None:
+        recipe, train_data = _check_training(findings, block.train or {}, kind, (*path, "train"))
+    if whole is None or findings.count > before:
+        return None
+    return ModelSpec(name, whole.model_copy(update={"arch": arch}), recipe, train_data)
+
+
+def _check_keys(findings: Findings, value: Mapping[str, Any], kind: str | None, path: Path) -> None:
+    """Which keys of a model go together."""
+    given = [key for key in _WHERE_FROM if value.get(key) is not None]
+    trained, weighted = value.get("train") is not None, value.get("weights") is not None
     if len(given) != 1:
         found = " and ".join(f"`{key}`" for key in given) or "none of them"
         findings.add(path, f"expected one of `arch`, `load` and `samples`, found {found}")
-        return None
-    if block.samples and block.kind != "generator":
-        findings.add((*path, "samples"), f"only a generator can be given by its samples; this is a {block.kind}")
-    if block.load and not is_import_name(block.load):
-        findings.add((*path, "load"), f"expected package.module:callable, found '{block.load}'")
-    if block.args and not block.load:
+    if "samples" in given and kind not in (None, "generator"):
+        findings.add((*path, "samples"), f"only a generator can be given by its samples; this is {a(kind)}")
+    if value.get("args") and given and "load" not in given:
         findings.add((*path, "args"), "`args` are for `load`; options of an architecture go inside `arch`", at_key=True)
-    if block.train is not None and block.weights is not None:
+    if trained and weighted:
         findings.add((*path, "weights"), "expected either `train` or `weights`, found both", at_key=True)
-    if block.arch is not None and block.train is None and block.weights is None:
+    if given == ["arch"] and not trained and not weighted:
         findings.add(path, "an architecture of ours needs `train:` or `weights:`, found neither")
-    if block.samples and (block.train or block.weights):
+    if given == ["samples"] and (trained or weighted):
         findings.add(path, "a generator given by its samples takes neither `train` nor `weights`")
-    if block.trials > 1 and block.train is None:
+    trials = value.get("trials", 1)
+    if isinstance(trials, int) and trials > 1 and not trained:
         findings.add((*path, "trials"), "only a model that is trained here can have more than one trial")
-    arch = None if block.arch is None else findings.component(MODELS, block.arch, (*path, "arch"))
-    if arch is not None and not arch.imported and MODELS[arch.name].traits["kind"] != block.kind:
-        message = f"'{arch.name}' is a {MODELS[arch.name].traits['kind']}, but `kind` says {block.kind}"
-        findings.add((*path, "arch"), message)
-    recipe, train_data = _check_training(findings, block, (*path, "train")) if block.train is not None else (None, None)
-    if findings.count > before:
-        return None
-    return ModelSpec(name, block.model_copy(update={"arch": arch}), recipe, train_data)
 
 
-def _check_training(findings: Findings, block: schema.Model, path: Path) -> tuple[schema.Use | None, str | None]:
-    value = block.train or {}
+def _check_training(
+    findings: Findings, value: Mapping[str, Any], kind: str | None, path: Path
+) -> tuple[schema.Use | None, str | None]:
+    """A model's recipe and the data set it trains on; None for what has mistakes."""
     common = {key: value[key] for key in ("recipe", "data") if key in value}
-    training = findings.block(schema.Training, common, path)
-    if training is None:
-        return None, None
-    findings.known("data", training.data, (*path, "data"))
-    if training.recipe not in RECIPES:
-        findings.add((*path, "recipe"), f"unknown recipe '{training.recipe}'{did_you_mean(training.recipe, RECIPES)}")
-        return None, None
-    entry = RECIPES[training.recipe]
-    if entry.traits["kind"] != block.kind:
-        findings.add((*path, "recipe"), f"'{entry.name}' trains a {entry.traits['kind']}, but `kind` says {block.kind}")
+    training = findings.block(schema.Training, common, path) or findings.partial(schema.Training, common)
+    recipe, data = getattr(training, "recipe", None), getattr(training, "data", None)
+    if data is not None:
+        findings.known("data", data, (*path, "data"))
+    if recipe is None:
+        return None, data
+    if recipe not in RECIPES:
+        findings.add((*path, "recipe"), f"unknown recipe {quote(recipe)}{near(recipe, RECIPES)}")
+        return None, data
+    entry = RECIPES[recipe]
+    if kind not in (None, entry.traits["kind"]):
+        findings.add((*path, "recipe"), f"'{entry.name}' trains {a(entry.traits['kind'])}, but `kind` says {kind}")
     rest = {key: item for key, item in value.items() if key not in common}
     options = findings.block(entry.options, rest, path)
     if options is None:
-        return None, None
+        return None, data
     use = schema.Use(name=entry.name, label=entry.name, options=options.model_dump(), version=entry.version)
-    return use, training.data
+    return use, data
+
+
+def _check_path(findings: Findings, value: object, path: Path) -> None:
+    """A path names something; an empty one would silently stand for the current folder."""
+    if isinstance(value, str) and (not value or "\0" in value):
+        findings.add(path, f"expected a path, found {show(value)}")

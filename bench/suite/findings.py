@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bench.catalogue import Catalogue
-from bench.errors import did_you_mean
-from bench.suite.messages import sentence
+from bench.suite.messages import near, quote, sentence
 from bench.suite.schema import Use
 from bench.suite.yaml_source import Document, Path
 
@@ -36,7 +35,9 @@ class Findings:
         return len(self.document.problems)
 
     def add(self, path: Path, message: str, *, at_key: bool = False) -> None:
-        """Note a mistake at a path."""
+        """Note a mistake at a path, unless it follows from a value that could not be read at all."""
+        if any(path[:length] in self.document.refused for length in range(len(path) + 1)):
+            return
         self.document.problems.append(self.document.problem(path, message, at_key=at_key))
 
     def block(self, model: type[Block], value: Any, path: Path) -> Block | None:
@@ -51,17 +52,23 @@ class Findings:
             return None
 
     def partial(self, model: type[Block], value: Mapping[str, Any]) -> Block:
-        """A block of only those fields that are right by themselves, to go on checking after a mistake."""
+        """A block of only those fields that are right by themselves, to go on checking after a mistake.
+
+        In a list, an entry that is wrong by itself is None, so that the others keep their positions.
+        """
         good: dict[str, Any] = {}
         for name, field in model.model_fields.items():
             annotation: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
-            try:
-                if name in value:
-                    good[name] = TypeAdapter(annotation).validate_python(value[name], strict=True)
-                elif not field.is_required():
+            if name not in value:
+                if not field.is_required():
                     good[name] = field.get_default(call_default_factory=True)
-            except ValidationError:
                 continue
+            fits, checked = _fit(annotation, value[name])
+            if fits:
+                good[name] = checked
+            elif get_origin(field.annotation) is list and isinstance(value[name], list):
+                (inner,) = get_args(field.annotation)
+                good[name] = [_fit(inner, entry)[1] for entry in value[name]]
         return model.model_construct(_fields_set=set(good), **good)
 
     @staticmethod
@@ -80,14 +87,14 @@ class Findings:
             value = value[part]
         return tuple(place)
 
-    def known(self, section: str, name: Any, path: Path) -> bool:
+    def known(self, section: str, name: str, path: Path) -> bool:
         """Whether a section of the suite has a block of that name."""
         blocks = self.raw.get(section)
         candidates = list(blocks) if isinstance(blocks, Mapping) else []
         if name in candidates:
             return True
         noun = {"data": "data set", "models": "model"}[section]
-        self.add(path, f"unknown {noun} '{name}'{did_you_mean(str(name), candidates)}")
+        self.add(path, f"unknown {noun} {quote(name)}{near(name, candidates)}")
         return False
 
     def component(
@@ -97,7 +104,7 @@ class Findings:
         if use.imported:
             return use
         if use.name not in catalogue:
-            self.add(path, f"unknown {catalogue.noun} '{use.name}'{did_you_mean(use.name, catalogue)}")
+            self.add(path, f"unknown {catalogue.noun} {quote(use.name)}{near(use.name, catalogue)}")
             return None
         entry = catalogue[use.name]
         options = self.block(entry.options, use.options, (*path, use.name))
@@ -109,14 +116,24 @@ class Findings:
         }
         return use.model_copy(update={"options": filled, "version": entry.version})
 
-    def unique(self, labels: Iterable[str], path: Path, noun: str) -> None:
+    def unique(self, labels: Iterable[str | None], path: Path, noun: str) -> None:
         """Complain about labels that repeat."""
         seen: set[str] = set()
         for index, label in enumerate(labels):
+            if label is None:
+                continue
             if label in seen:
                 hint = "" if noun == "model" else "; give one of them another name with `as:`"
                 self.add((*path, index), f"the {noun} '{label}' is listed twice{hint}")
             seen.add(label)
+
+
+def _fit(annotation: Any, value: Any) -> tuple[bool, Any]:
+    """Whether a value fits a type, and what it reads as there."""
+    try:
+        return True, TypeAdapter(annotation).validate_python(value, strict=True)
+    except ValidationError:
+        return False, None
 
 
 def _keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

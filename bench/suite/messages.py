@@ -8,6 +8,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from bench.errors import did_you_mean
+from bench.suite.yaml_source import scalar
 
 _EXPECTED = {
     "bool_type": "true or false",
@@ -17,6 +18,7 @@ _EXPECTED = {
     "int_from_float": "a whole number",
     "list_type": "a list",
     "string_type": "a text",
+    "string_too_short": "a text that is not empty",
     "tuple_type": "a list",
     "mapping_type": "a mapping",
     "model_type": "a mapping",
@@ -34,19 +36,40 @@ def sentence(error: ErrorDetails, known: Iterable[str]) -> tuple[str, bool]:
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
     name = str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden":
-        return f"unknown key '{name}'{did_you_mean(name, known)}", True
+        return f"unknown key {quote(name)}{near(name, known)}", True
     if kind == "missing":
+        if isinstance(error["loc"][-1], int):
+            return f"expected more entries, found {show(found)}", False
         return f"the key '{name}' is missing", True
     if kind == "literal_error":
-        return f"expected {context['expected']}, found {show(found)}", False
+        hint = near(found, _choices(context["expected"])) if isinstance(found, str) else ""
+        return f"expected {context['expected']}, found {show(found)}{hint if 'did you mean' in hint else ''}", False
     if kind == "value_error":
-        return str(context.get("error", error["msg"])), False
-    if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}, found {show(found)}", False
-    bound = _bound(kind, context)
-    if bound:
-        return f"expected {bound}, found {show(found)}", False
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}, found {show(found)}", False
+        message = str(context.get("error", error["msg"]))
+        complete = "found" in message or show(found) in message
+        return clip(message if complete else f"{message}, found {show(found)}", 200), False
+    expected = _EXPECTED.get(kind) or _bound(kind, context)
+    if not expected:
+        expected = f"{error['msg'][0].lower()}{error['msg'][1:]}"
+        return f"{expected}, found {show(found)}", False
+    return f"expected {expected}, found {show(found)}{_advice(kind, found)}", False
+
+
+def _advice(kind: str, found: object) -> str:
+    """What to do about a value that was meant well but written as another type."""
+    if kind == "string_type" and isinstance(found, bool | int | float):
+        return "; put it in quotes"
+    if kind in ("float_type", "int_type") and isinstance(found, str):
+        if isinstance(scalar(found), int | float):
+            return "; take it out of the quotes"
+        if kind == "float_type" and "/" in found:
+            return "; a ratio is of whole numbers, such as 8/255"
+    return ""
+
+
+def _choices(expected: str) -> list[str]:
+    """The words of the validator's own list, such as "'linf' or 'l2'"."""
+    return expected.split("'")[1::2]
 
 
 def _bound(kind: str, context: Mapping[str, Any]) -> str:
@@ -70,12 +93,41 @@ def _bound(kind: str, context: Mapping[str, Any]) -> str:
 
 
 def show(value: object) -> str:
-    """A value as found in a file, shortened to fit a line."""
+    """A value as found in a file, shortened to fit a line.
+
+    >>> show({"pgd": 1}), show([1, 2]), show(True), show(None)
+    ('a mapping with pgd', 'a list of 2', 'true', 'nothing')
+    """
     if value is None:
         return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, Mapping):
-        return f"a mapping with {', '.join(map(str, list(value)[:4]))}" if value else "an empty mapping"
+        return clip(f"a mapping with {', '.join(map(str, list(value)[:4]))}") if value else "an empty mapping"
     if isinstance(value, list):
         return f"a list of {len(value)}" if value else "an empty list"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return clip(repr(value))
+
+
+def clip(text: str, length: int = 60) -> str:
+    """A text shortened to fit a line."""
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def quote(name: str) -> str:
+    """A name in quotes, shortened to fit a line, with nothing in it that would break the line."""
+    return f"'{clip(name)}'" if name.isprintable() else clip(repr(name))
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """A hint that ends an 'unknown name' message; comparing stays quick whatever was written."""
+    return did_you_mean(word[:100], known)
+
+
+def a(noun: str) -> str:
+    """A noun with its article.
+
+    >>> a("classifier"), a("autoencoder")
+    ('a classifier', 'an autoencoder')
+    """
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

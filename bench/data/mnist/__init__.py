@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -56,7 +57,10 @@ def _load(split: str) -> Samples:
 
 def _read(path: Path, *, magic: int, header: int) -> NDArray[np.uint8]:
     """The bytes after the header of an IDX file."""
-    content = gzip.decompress(path.read_bytes())
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is damaged ({error}); install the package again") from error
     if int.from_bytes(content[:4], "big") != magic:
         raise DataError(f"{path} is not an IDX file of the expected kind; install the package again")
     return np.frombuffer(content, np.uint8, offset=header)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.attacks.attack import Attack
+from bench.attacks.padding import call_padded
 from bench.attacks.threat import Threat
 from bench.attacks.verify import check_logits, verify
 from bench.catalogue import import_by_name
 from bench.data.samples import Samples
+from bench.engine.work.calling import classifier
 from bench.engine.work.workplace import VERIFY_BATCH, Workplace
 from bench.errors import DataError, MetricError
-from bench.models.build import Model
 from bench.randomness import derive_seed
 
-ATTACKED, INFERRED, MISCLASSIFIED, NOT_TRIED = 0, 1, 2, 3
-"""How an outcome is known: attacked at this epsilon, inferred from a smaller one, wrong before any attack, or given up."""
+ATTACKED, INFERRED, MISCLASSIFIED = 0, 1, 2
+"""How an outcome is known: attacked at this epsilon, inferred from a smaller one, or wrong before any attack."""
 
 
 def _chunk(work: Mapping[str, Any], place: Workplace) -> tuple[Samples, Tensor, Tensor]:
@@ -33,10 +34,12 @@ def _chunk(work: Mapping[str, Any], place: Workplace) -> tuple[Samples, Tensor, 
     return samples, place.tensor(samples.inputs()), place.tensor(samples.y)
 
 
-def _logits(model: Model, x: Tensor, y: Tensor, place: Workplace, size: int | None = None) -> Tensor:
+def _logits(
+    model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, place: Workplace, size: int | None = None
+) -> Tensor:
     """Clean logits (n, classes), checked."""
     with torch.inference_mode():
-        logits = torch.cat(place.batched(lambda rows: model(x[rows]), len(x), size))
+        logits = torch.cat(place.batched(lambda rows: call_padded(model, x[rows]), len(x), size))
     check_logits(logits, len(x), y)
     return logits.clone()
 
@@ -67,7 +70,7 @@ def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     epsilon.
     """
     samples, x, y = _chunk(work, place)
-    model, every = place.model(work["model"]), work["every"]
+    model, every = classifier(place.model(work["model"]), work["model"]["name"]), work["every"]
     logits = _logits(model, x, y, place)
     seeds = [derive_seed(work["seed"], "target", name) for name in samples.ids]
     targets = choose_targets(work["threat"]["target"], logits, y, seeds)
@@ -100,7 +103,7 @@ def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
 
 def _attack_rows(
     method: Attack,
-    model: Model,
+    model: Callable[[Tensor], Tensor],
     place: Workplace,
     samples: Samples,
     x: Tensor,
@@ -130,7 +133,7 @@ def judge(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
     """Verify examples on a victim: per epsilon and sample, what the attack achieved."""
     samples, x, y = _chunk(work, place)
     crafted = place.record(work["examples"]["job"])
-    model = place.model(work["model"])
+    model = classifier(place.model(work["model"]), work["model"]["name"])
     clean = _logits(model, x, y, place, VERIFY_BATCH)
     aims = place.tensor(crafted.arrays["targets"]) if "targets" in crafted.arrays else None
     columns: dict[str, list[NDArray[Any]]] = {}
@@ -162,9 +165,21 @@ def score(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
     rows = []
     for level in range(len(work["threat"]["epsilon"])):
         examples = place.tensor(crafted.arrays["examples"][level])
-        values = metric(model, x, examples, y, **work["metric"]["options"])
-        array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, np.float64)
-        if array.shape != (len(x),):
-            raise MetricError(f"metric '{name}' returned an array of shape {array.shape}; expected ({len(x)},)")
-        rows.append(array)
+        # clones, so that a metric that works in place does not spoil the next level
+        values = metric(model, x.clone(), examples, y.clone(), **work["metric"]["options"])
+        rows.append(_scores(name, values, len(x)))
     return {}, {"values": np.stack(rows)}
+
+
+def _scores(name: str, values: Any, count: int) -> NDArray[np.float64]:
+    """What a user's metric returned, as one finite number a sample."""
+    found = np.array(values.detach().cpu() if isinstance(values, Tensor) else values)
+    if found.dtype.kind not in "biuf":
+        raise MetricError(f"metric '{name}' returned a {type(values).__name__}; expected {count} numbers")
+    array = found.astype(np.float64)
+    if array.shape != (count,):
+        raise MetricError(f"metric '{name}' returned an array of shape {array.shape}; expected ({count},)")
+    bad = int((~np.isfinite(array)).sum())
+    if bad:
+        raise MetricError(f"metric '{name}' returned NaN or infinite values for {bad} of {count} samples")
+    return array

@@ -14,8 +14,10 @@ from torch import Tensor
 from bench.attacks.draws import Draws
 from bench.catalogue import import_by_name, is_import_name
 from bench.data.catalogue import DATA
-from bench.data.folder import image_files, read_images
+from bench.data.folder import common_mode, image_files, read_images
 from bench.data.npz import read_array
+from bench.data.samples import as_inputs
+from bench.engine.work.calling import answered
 from bench.engine.work.workplace import Workplace
 from bench.errors import DataError, MetricError, ModelError
 from bench.metrics.catalogue import METRICS
@@ -37,9 +39,12 @@ def sample(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     draw = model.decode if hasattr(model, "decode") else model
     # one seed a sample, so that sample i is the same however many are drawn
     seeds = [derive_seed(work["seed"], "noise", work["noise"], index) for index in range(work["samples"])]
-    noise = Draws(torch.tensor(seeds, device=place.device)).normal((model.latent_size,), 0)
+    size = getattr(model, "latent_size", None)
+    if not isinstance(size, int) or size < 1:
+        raise ModelError(f"generator '{name}': expected its noise's length as `latent_size`, found {size!r}")
+    noise = Draws(torch.tensor(seeds, device=place.device)).normal((size,), 0)
     with torch.inference_mode():
-        parts = place.batched(lambda rows: draw(noise[rows]), len(noise))
+        parts = place.batched(lambda rows: answered(draw, noise[rows], f"generator '{name}'", "samples"), len(noise))
     samples_drawn = torch.cat(parts)
     if not bool(torch.isfinite(samples_drawn).all()):
         bad = int((~torch.isfinite(samples_drawn.flatten(1)).all(1)).sum())
@@ -51,12 +56,13 @@ def _from_file(path: Path, count: int) -> NDArray[np.float32]:
     """The first `count` samples of an .npz file (array `samples`, or its only one) or of an image folder."""
     if path.is_dir():
         files = image_files(path)[:count]
-        images: NDArray[Any] = read_images(files, mode="RGB", size=None)
+        images: NDArray[Any] = read_images(files, mode=common_mode(files), size=None)
     else:
         images = read_array(path, None)
     if len(images) < count:
         raise DataError(f"expected at least {count} samples in {path}, found {len(images)}; lower `samples`")
     images = images[:count]
+    as_inputs(images, name=str(path))
     scaled = images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
     if not np.isfinite(scaled).all():
         raise DataError(f"{path} holds NaN or infinite values")
@@ -73,6 +79,13 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
         raise MetricError(
             f"samples have shape {tuple(samples.shape[1:])} each, the data '{work['data']['name']}' "
             f"{tuple(reference.shape[1:])}; expected the same"
+        )
+    low, high = work["data"]["range"] or (float("-inf"), float("inf"))
+    least, most = float(samples.min()), float(samples.max())
+    if least < low - 1e-6 or most > high + 1e-6:
+        raise MetricError(
+            f"samples lie in [{least:g}, {most:g}], the data '{work['data']['name']}' in [{low:g}, {high:g}]; a "
+            f"distance between them says nothing: scale the samples, inside the model where there is one"
         )
     name, options = work["metric"]["name"], dict(work["metric"]["options"])
     facts = {"n": len(samples), "reference_n": len(reference)}

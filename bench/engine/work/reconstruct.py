@@ -14,6 +14,7 @@ from bench.attacks.catalogue import ATTACKS
 from bench.attacks.draws import Draws
 from bench.catalogue import import_by_name, is_import_name
 from bench.data.samples import Samples
+from bench.engine.work.calling import answered
 from bench.engine.work.workplace import VERIFY_BATCH, Workplace
 from bench.errors import AttackError, DataError, ModelError
 from bench.randomness import derive_seed
@@ -83,14 +84,20 @@ def inspect(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     record = place.record(work["examples"]["job"])
     model = place.model(work["model"])
     low, high = work["data"]["range"] or (float("-inf"), float("inf"))
+    who = f"autoencoder '{work['model']['name']}'"
+
+    def through(images: Tensor) -> Tensor:
+        return model.decode(model.encode(images))  # type: ignore[no-any-return]
 
     def rebuilt(images: Tensor) -> Tensor:
+        def batch(rows: slice) -> Tensor:
+            return answered(through, images[rows], who, "images")
+
         with torch.inference_mode():
-            parts = place.batched(lambda rows: model.decode(model.encode(images[rows])), len(images), VERIFY_BATCH)
-        result = torch.cat(parts)
+            result = torch.cat(place.batched(batch, len(images), VERIFY_BATCH))
         if result.shape != images.shape or not bool(torch.isfinite(result).all()):
-            shapes = f"{tuple(images.shape)} to {tuple(result.shape)}"
-            raise ModelError(f"expected finite reconstructions of the images' shape, found {shapes} or NaN")
+            found = "NaN or infinite values" if result.shape == images.shape else f"{tuple(result.shape)}"
+            raise ModelError(f"{who}: expected finite reconstructions of shape {tuple(images.shape)}, found {found}")
         return result
 
     def length(difference: Tensor) -> Tensor:
@@ -99,12 +106,14 @@ def inspect(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     rec_x, rec_t = rebuilt(x), rebuilt(target)
     floor, ceiling = length(rec_t - target), length(rec_x - target)
     columns: dict[str, list[Tensor]] = {}
+    seen: list[NDArray[Any]] = []
     for moved in record.arrays["examples"]:
         points = place.tensor(moved)
         flat = points.flatten(1)
         valid = torch.isfinite(flat).all(1) & (flat >= low - 1e-6).all(1) & (flat <= high + 1e-6).all(1)
         points = torch.where(valid.reshape(-1, *[1] * (x.ndim - 1)), points, x)
         rec = rebuilt(points)
+        seen.append(rec.cpu().numpy())
         row = {
             "distance": length(points - x),
             "input_distortion": length(points - x) / length(x - target),
@@ -118,5 +127,5 @@ def inspect(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     arrays["reconstruction_error"] = (rec_x - x).flatten(1).double().square().mean(1).cpu().numpy()
     arrays |= {"origins": x.cpu().numpy(), "targets": target.cpu().numpy()}
     arrays["rebuilt_origins"], arrays["rebuilt_targets"] = rec_x.cpu().numpy(), rec_t.cpu().numpy()
-    arrays["rebuilt"] = np.stack([rebuilt(place.tensor(moved)).cpu().numpy() for moved in record.arrays["examples"]])
+    arrays["rebuilt"] = np.stack(seen)
     return {"ids": ids, "trade_off": record.meta["trade_off"], "invalid": int((~arrays["valid"]).sum())}, arrays

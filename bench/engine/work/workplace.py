@@ -16,10 +16,11 @@ from bench.data import load_source
 from bench.data.catalogue import DATA, Imported
 from bench.data.samples import Samples
 from bench.engine.store import Record, read_record
+from bench.engine.work.calling import out_of_memory
+from bench.engine.work.seeding import seeded
 from bench.errors import ModelError
-from bench.models.build import Model, build, check_kind, ready
+from bench.models.build import Model, build, check_kind, own_copy, ready
 from bench.models.weights import load_weights, read_weights
-from bench.randomness import forked_torch_seed
 
 T = TypeVar("T")
 VERIFY_BATCH = 97
@@ -74,14 +75,16 @@ class Workplace:
 
     def _load_model(self, work: Mapping[str, Any]) -> Model:
         name = work["name"]
-        with forked_torch_seed(0):
+        with seeded(0):
             model = build(work)
         if "weights_job" in work:
+            model = own_copy(model)
             load_weights(model, self.record(work["weights_job"]).arrays, f"'{name}'")
         elif "weights_file" in work:
             if not isinstance(model, nn.Module):
                 found = type(model).__name__
                 raise ModelError(f"model '{name}' is a {found}, not a torch module, so it cannot take weights")
+            model = own_copy(model)
             load_weights(model, read_weights(Path(work["weights_file"])), work["weights_file"])
         check_kind(model, work["kind"], name)
         return ready(model, self.device)
@@ -95,7 +98,7 @@ class Workplace:
         """Results of `function` on consecutive slices; when memory runs out, the slices are halved.
 
         Raises:
-            torch.OutOfMemoryError: A single sample does not fit.
+            torch.OutOfMemoryError: A single sample does not fit (on a CPU also RuntimeError or MemoryError).
         """
         results: list[T] = []
         start, size = 0, min(size or self.batch_size, count)
@@ -103,8 +106,8 @@ class Workplace:
             try:
                 results.append(function(slice(start, min(start + size, count))))
                 start += size
-            except torch.OutOfMemoryError:
-                if size == 1:
+            except Exception as error:
+                if not out_of_memory(error) or size == 1:
                     raise
                 torch.cuda.empty_cache()
                 size = max(1, size // 2)

@@ -1,0 +1,34 @@
+# make robustness: install into .venv and run the main suite.   make test: lint, types and tests.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: robustness test zoo docs clean
+
+robustness: .venv/installed
+	$(BIN)/bench run suites/robustness.yaml
+
+test: .venv/installed-dev
+	$(BIN)/ruff format --check bench tests
+	$(BIN)/ruff check bench tests
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# train what the shipped suites need and is not in the zoo; about half an hour on two cores from nothing
+zoo: .venv/installed
+	$(BIN)/python -m bench.zoo_builder suites/*.yaml
+
+docs: .venv/installed
+	$(BIN)/python -m bench.suite.docs > docs/suites.md
+
+.venv/installed: pyproject.toml
+	@echo "Installing into .venv; PyTorch and what it needs take about 5 GB and a few minutes."
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv reports/.store

@@ -1,0 +1,74 @@
+"""Make the zoo: train what the models of some suites miss, and put the weights into the package.
+
+    python -m bench.zoo_builder suites/*.yaml
+
+Weights that are in the zoo already stay; those that no given suite names any more are removed. Run `make zoo`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.engine.progress import listener_for
+from bench.engine.state import JobState
+from bench.engine.store import pack, read_record, write_whole
+from bench.errors import BenchError
+from bench.models import zoo
+from bench.runner import run
+from bench.suite.check import read
+
+
+def build(suites: Sequence[str], *, store: Path | None = None, folder: Path = zoo.FOLDER) -> dict[str, str]:
+    """Train the models of suites and write their weights and the index.
+
+    Args:
+        suites: Suite files.
+        store: Folder of finished jobs, which training is taken from where it is there.
+        folder: Where the zoo is.
+
+    Returns:
+        File names by recipe key.
+
+    Raises:
+        BenchError: A training failed.
+    """
+    index: dict[str, dict[str, str | int]] = {}
+    for file in suites:
+        suite = replace(read(file), evaluations={}, expect=(), quoted=())
+        done = run(suite, listener=listener_for(sys.stdout), store=store)
+        for job, state in done.states.items():
+            kind, _, rest = job.partition("/")
+            if kind != "train":
+                continue
+            if state.status != "ok":
+                raise BenchError(f"{file}: {job} {state.status}: {state.message}")
+            name, _, trial = rest.rpartition("/")
+            index.setdefault(state.key, _entry(folder, state, name, int(trial)))
+    write_whole(folder / "index.json", (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
+    used = {entry["file"] for entry in index.values()}
+    for path in folder.glob("*.safetensors"):
+        if path.name not in used:
+            path.unlink()
+    return {key: str(entry["file"]) for key, entry in index.items()}
+
+
+def _entry(folder: Path, state: JobState, model: str, trial: int) -> dict[str, str | int]:
+    """Write one file of weights and describe it."""
+    assert state.path is not None  # noqa: S101 - its status is ok
+    record = read_record(state.path)
+    facts = {key: record.meta[key] for key in ("figures", "training_seconds", "torch", "kind", "seconds")}
+    payload = pack(facts, record.arrays)
+    name = f"{model}-{trial}-{state.key[:8]}.safetensors"
+    write_whole(folder / name, payload)
+    digest = hashlib.sha256(payload).hexdigest()
+    return {"file": name, "model": model, "trial": trial, "sha256": digest, "content": record.content}
+
+
+if __name__ == "__main__":
+    for made in build(sys.argv[1:]).values():
+        print(made)

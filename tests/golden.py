@@ -1,0 +1,141 @@
+"""What each component does on a tiny fixed case. `python tests/golden.py` writes tests/golden.json anew.
+
+Do that only together with a higher `version` in the catalogue of the component that changed: the version is part of
+every key, so that stored outcomes of the old behaviour are not taken for the new one's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.attacks.attack import create
+from bench.attacks.catalogue import ATTACKS
+from bench.attacks.draws import Draws
+from bench.data import DATA, load_named
+from bench.metrics.catalogue import METRICS
+from bench.metrics.classification import Outcomes
+from bench.models.autoencoders import vae
+from bench.models.catalogue import MODELS
+from bench.randomness import forked_torch_seed
+from bench.training.catalogue import RECIPES
+from bench.training.common import TrainingData
+
+FILE = Path(__file__).with_suffix(".json")
+Figures = dict[str, Any]
+
+
+def waves(*shape: int) -> Tensor:
+    """Numbers in [0, 1] that follow from a formula, so that no generator's version matters."""
+    return (torch.arange(math.prod(shape), dtype=torch.float64) * 0.7310585).sin().abs().float().reshape(shape)
+
+
+def fixed(model: torch.nn.Module) -> torch.nn.Module:
+    """A model with weights from a formula."""
+    weights = {name: (waves(*value.shape) - 0.5) * 0.4 for name, value in model.state_dict().items()}
+    for name in weights:
+        if name.endswith("running_variance"):
+            weights[name] = weights[name].abs() + 0.5
+    model.load_state_dict(weights)
+    return model.eval().requires_grad_(False)
+
+
+def attack_figures(name: str) -> Figures:
+    """Flags of an attack on classifiers under each norm; positions reached by one on autoencoders."""
+    if ATTACKS[name].traits["against"] == "autoencoder":
+        model = fixed(vae(shape=(1, 4, 4), hidden=[8], latent=3))
+        x = waves(4, 1, 4, 4)
+        options = ATTACKS[name].options(trade_off=[0.1, 1.0], steps=30).model_dump()
+        method = ATTACKS[name].load()
+        moved = method(model, x, x.flip(0), low=0.0, high=1.0, draws=Draws(torch.arange(4)), **options)
+        return {"distortion": (moved - x).flatten(2).norm(dim=2).tolist()}
+    model = fixed(MODELS["mlp"].load()(shape=(1, 4, 4), classes=4, hidden=[16]))
+    x = waves(40, 1, 4, 4)
+    y = model(x).argmax(1)
+    figures = {}
+    for norm, epsilon in (("linf", 0.05), ("l2", 0.15)):
+        for goal, targets in (("untargeted", None), ("targeted", (y + 1) % 4)):
+            found = create(name, norm=norm, epsilon=epsilon, seed=1)(model, x, y, targets=targets)  # type: ignore[arg-type]
+            figures[f"{norm} {goal}"] = "".join("01"[flag] for flag in found.success.int().tolist())
+    return figures
+
+
+def model_figures(name: str) -> Figures:
+    """Names and shapes of the weights, and outputs for fixed weights."""
+    model = fixed(MODELS[name].load()(**MODELS[name].options().model_dump()))
+    x = waves(2, model.latent_size) if name == "gan-grid" else waves(2, 1, 28, 28)
+    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
+    return {"weights": shapes, "output": model(x).flatten(1)[:, :5].tolist()}
+
+
+def recipe_figures(name: str) -> Figures:
+    """Figures of a short training."""
+    kind = RECIPES[name].traits["kind"]
+    short: dict[str, Any] = {"iterations": 3, "packing": 2} if kind == "generator" else {"epochs": 2, "batch_size": 20}
+    if name == "adversarial":
+        short |= {"epsilon": 0.1, "steps": 2, "warm_up": 0.5}
+    arch = {"classifier": "mlp", "autoencoder": "vae", "generator": "gan-grid"}[kind]
+    with forked_torch_seed(0):
+        model = MODELS[arch].load()(**MODELS[arch].options().model_dump())
+    data = (
+        TrainingData(waves(200, 2) * 4)
+        if kind == "generator"
+        else TrainingData(waves(60, 1, 28, 28), torch.arange(60) % 10)
+    )
+    options = RECIPES[name].options(**short).model_dump()
+    RECIPES[name].load()(model, data, seed=7, report=lambda _: None, **options)
+    return {"norms": [float(value.double().norm()) for value in model.state_dict().values()]}
+
+
+def metric_figures(name: str) -> Figures:
+    """Values on a fixed case."""
+    method = METRICS[name].load()
+    if name == "modes":
+        points = load_named("grid25", samples=300).x[:, :2]
+        return method(points, points, mixture="grid25")  # type: ignore[no-any-return]
+    if name == "frechet":
+        return method(waves(50, 3), waves(60, 3) ** 2, features=None)  # type: ignore[no-any-return]
+    flags = (waves(4, 20) > 0.5).numpy()
+    values = method(Outcomes(flags[0], flags[1], waves(20).numpy(), flags[2]))
+    return {"mean": float(np.nanmean(values)), "counted": int((~np.isnan(values)).sum())}
+
+
+def data_figures(name: str) -> Figures:
+    """Sums over the first samples of the sources that are always there."""
+    if name in ("npz", "folder", "torchvision"):
+        return {}
+    samples = load_named(name, take=100, **({"split": "test"} if name == "mnist" else {}))
+    return {
+        "sum": float(samples.inputs().astype(np.float64).sum()),
+        "labels": int(samples.y.sum()),
+        "id": samples.ids[-1],
+    }  # type: ignore[union-attr]
+
+
+CASES: dict[str, tuple[Any, Callable[[str], Figures]]] = {
+    "attacks": (ATTACKS, attack_figures),
+    "data": (DATA, data_figures),
+    "metrics": (METRICS, metric_figures),
+    "models": (MODELS, model_figures),
+    "recipes": (RECIPES, recipe_figures),
+}
+
+
+def all_figures() -> dict[str, dict[str, Any]]:
+    """Version and figures of every component."""
+    return {
+        f"{kind}/{name}": {"version": catalogue[name].version, "figures": compute(name)}
+        for kind, (catalogue, compute) in CASES.items()
+        for name in catalogue
+    }
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(all_figures(), indent=1) + "\n")
