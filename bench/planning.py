@@ -19,7 +19,7 @@ from bench.engine.store import Store, read_record
 from bench.errors import BenchError, UsageError
 from bench.suite import names
 from bench.suite.inputs import Inputs
-from bench.suite.jobs import Job, Plan
+from bench.suite.jobs import Cell, Job, Plan
 from bench.suite.plan import make_plan
 from bench.suite.schema import Generation, Transfer
 from bench.suite.spec import Suite
@@ -138,13 +138,9 @@ def needed_jobs(suite: Suite, plan: Plan, wanted: set[str]) -> list[Job]:
         return list(plan.jobs.values())
     roots: list[str] = []
     for cell in plan.cells:
-        parts = [cell.part]
-        if cell.surrogate is None and cell.part != names.CLEAN:
-            parts += [names.CLEAN, names.WORST_CASE]
         rows = {
             row
-            for part in parts
-            if part == cell.part or _has_worst_case(suite, cell.evaluation)
+            for part in _parts(suite, cell)
             for row in names.cell_rows(suite, cell.evaluation, cell.model, part, cell.surrogate)
         }
         if rows & wanted:
@@ -173,8 +169,11 @@ def needed_data(suite: Suite, wanted: set[str]) -> set[str]:
     return needed
 
 
-def _has_worst_case(suite: Suite, evaluation: str) -> bool:
-    return suite.evaluations[evaluation].kind == "robustness"
+def _parts(suite: Suite, cell: Cell) -> list[str]:
+    """The parts of row ids whose rows need a cell: its own, and those over all attacks or none."""
+    kind = suite.evaluations[cell.evaluation].kind
+    more = {"robustness": [names.CLEAN, names.WORST_CASE], "reconstruction": [names.CLEAN]}
+    return [cell.part, *more.get(kind, [])]
 
 
 @dataclass(frozen=True)

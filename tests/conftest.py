@@ -74,7 +74,7 @@ class Workshop:
         np.savez(self.folder / "toy.npz", x=x, y=y)
         self.module("toy", TOY_MODULE)
 
-    def suite(self, text: str) -> Path:
+    def suite(self, text: str = TOY_SUITE) -> Path:
         """Write a suite file."""
         path = self.folder / "suite.yaml"
         path.write_text(text)

@@ -61,7 +61,7 @@ class Execution:
         while left:
             ready = [job for job in left.values() if all(need in self.ledger.states for need in job.needs)]
             if not ready or (self.fail_fast and self.failed):
-                return
+                break
             wave = {}
             for job in ready:
                 del left[job.id]
@@ -74,6 +74,9 @@ class Execution:
                 else:
                     wave[job.id] = job
             self._do(wave)
+        for job in left.values():  # stopped early: what failed is to blame for what it blocks
+            if all(need in self.ledger.states for need in job.needs) and (blocker := self.ledger.blocker(job)):
+                self._end(job, self._skipped(blocker))
 
     def _skipped(self, blocker: str) -> JobState:
         state = self.ledger.states[blocker]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +38,17 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
 
     started = time.perf_counter()
 
-    def result(status: Status, message: str = "", content: str = "", details: str = "") -> Result:
+    def result(status: Status, message: str = "", details: str = "") -> Result:
         seconds = round(time.perf_counter() - started, 3)
-        return Result(task.id, status, _one_line(message), content, seconds, _printable(details))
+        return Result(task.id, status, _one_line(message), seconds=seconds, details=_printable(details))
 
     place.inputs, place.report = task.inputs, report
     try:
         with seeded(_seed(task)):
             meta, arrays = JOBS[task.kind](task.work, place)
-        facts: Mapping[str, Any] = {**meta, "kind": task.kind, "seconds": time.perf_counter() - started}
-        return result("ok", content=write_record(Path(task.output), facts, arrays))
+        done = result("ok")
+        facts: Mapping[str, Any] = {**meta, "kind": task.kind, "seconds": done.seconds}
+        return replace(done, content=write_record(Path(task.output), facts, arrays))
     except BenchError as error:
         return result("failed", str(error), details=traceback.format_exc())
     except (Exception, SystemExit) as error:  # a user's code that calls sys.exit ends its job, not the run

@@ -50,6 +50,7 @@ class _Rows:
                 yield from self.transfer(name, block)
             elif isinstance(block, Reconstruction):
                 for model in block.models:
+                    yield self.rebuilt(name, model, block.attacks)
                     for use in block.attacks:
                         yield from self.reconstruction(name, model, use)
             else:
@@ -210,6 +211,20 @@ class _Rows:
 
     # autoencoders
 
+    def rebuilt(self, name: str, model: str, uses: Sequence[Use]) -> Row:
+        """How well clean images are rebuilt, without which the other figures of an autoencoder mean little."""
+        row = Row(
+            names.row_id(name, model, names.CLEAN, "none", "reconstruction_error"),
+            name, model, names.CLEAN, "", "none", "", math.nan, "reconstruction_error", direction="lower",
+        )  # fmt: skip
+        cells = [self.cells.get((name, model, use.label, None)) for use in uses]
+        good = next((cell for cell in cells if cell and not self.trouble(name, [cell])), None)
+        if good is None:
+            status, message = self.trouble(name, cells) or ("not-run", NOT_RUN.message)
+            return replace(row, status=status, message=message)
+        records = [self.read(job) for trial in good.trials for job in trial]
+        return _with_figure(row, [_reconstruction_values(record, row.metric, 0) for record in records])
+
     def reconstruction(self, name: str, model: str, use: Use) -> Iterator[Row]:
         cell = self.cells.get((name, model, use.label, None))
         trouble = self.trouble(name, [cell])
@@ -258,7 +273,7 @@ class _Rows:
             records = [self.read(job) for trial in cell.trials for job in trial]
             values = [float(record.meta["values"][key]) for record in records]
             n = int(records[0].meta["n"])
-            interval = statistics.mean(values)
+            interval = statistics.mean(values, share=key in shares)
             if len(values) == 1 and key in shares:
                 interval = statistics.wilson(values[0] * n, n)
             yield replace(
@@ -273,7 +288,8 @@ def _with_figure(row: Row, figures: Sequence[np.ndarray]) -> Row:
     each = [statistics.of_samples(values) for values in figures]
     interval, n = each[0]
     if len(each) > 1:
-        interval = statistics.mean([part.value for part, _ in each])
+        share = all(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all() for values in figures)
+        interval = statistics.mean([part.value for part, _ in each], share=share)
     return replace(row, value=interval.value, low=interval.low, high=interval.high, n=n, trials=len(each))
 
 

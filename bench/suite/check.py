@@ -12,7 +12,7 @@ from bench.suite import names, overrides, schema
 from bench.suite.check_evaluations import check_evaluation
 from bench.suite.check_models import check_data, check_model
 from bench.suite.findings import Block, Findings
-from bench.suite.messages import near, quote, show
+from bench.suite.messages import nearest, quote, show
 from bench.suite.spec import DataSpec, Suite
 from bench.suite.yaml_source import Path, parse
 
@@ -196,6 +196,5 @@ def _good(checked: Mapping[Key, Named | None]) -> dict[Key, Named]:
 def _near_row(row: str, known: Collection[str]) -> str:
     """A hint at the row that was meant, or where to find it."""
     if not known:
-        return "; the suite has no evaluations without mistakes"
-    hint = near(row, known)
-    return hint if "did you mean" in hint else f"; `bench plan` lists the {len(known)} rows there are"
+        return "; the suite has no evaluations"
+    return nearest(row, known) or f"; `bench plan` lists the {len(known)} rows there are"

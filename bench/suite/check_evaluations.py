@@ -12,7 +12,7 @@ from bench.data.catalogue import DATA
 from bench.metrics.catalogue import METRICS
 from bench.suite import names, schema
 from bench.suite.findings import Findings
-from bench.suite.messages import a, near, quote, show
+from bench.suite.messages import a, nearest, quote, show
 from bench.suite.yaml_source import Path
 
 _KINDS = get_args(schema.Model.model_fields["kind"].annotation)
@@ -31,8 +31,7 @@ def check_evaluation(findings: Findings, name: str, value: Mapping[str, Any]) ->
     if not isinstance(kind, str) or kind not in schema.EVALUATIONS:
         message = f"expected `kind:` with one of {', '.join(schema.EVALUATIONS)}"
         if kind is not None:
-            hint = near(kind, schema.EVALUATIONS) if isinstance(kind, str) else ""
-            message += f", found {show(kind)}{hint if 'did you mean' in hint else ''}"
+            message += f", found {show(kind)}{nearest(kind, schema.EVALUATIONS) if isinstance(kind, str) else ''}"
         findings.add(path if kind is None else (*path, "kind"), message)
         return None
     before = findings.count

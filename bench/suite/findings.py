@@ -89,12 +89,13 @@ class Findings:
 
     def known(self, section: str, name: str, path: Path) -> bool:
         """Whether a section of the suite has a block of that name."""
-        blocks = self.raw.get(section)
-        candidates = list(blocks) if isinstance(blocks, Mapping) else []
-        if name in candidates:
+        blocks = self.raw.get(section, None if section == "data" else {})
+        if not isinstance(blocks, Mapping):
+            return False  # the section itself is a mistake already
+        if name in blocks:
             return True
         noun = {"data": "data set", "models": "model"}[section]
-        self.add(path, f"unknown {noun} {quote(name)}{near(name, candidates)}")
+        self.add(path, f"unknown {noun} {quote(name)}{near(name, blocks)}")
         return False
 
     def component(

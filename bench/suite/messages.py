@@ -42,8 +42,8 @@ def sentence(error: ErrorDetails, known: Iterable[str]) -> tuple[str, bool]:
             return f"expected more entries, found {show(found)}", False
         return f"the key '{name}' is missing", True
     if kind == "literal_error":
-        hint = near(found, _choices(context["expected"])) if isinstance(found, str) else ""
-        return f"expected {context['expected']}, found {show(found)}{hint if 'did you mean' in hint else ''}", False
+        hint = nearest(found, _choices(context["expected"])) if isinstance(found, str) else ""
+        return f"expected {context['expected']}, found {show(found)}{hint}", False
     if kind == "value_error":
         message = str(context.get("error", error["msg"]))
         complete = "found" in message or show(found) in message
@@ -64,6 +64,8 @@ def _advice(kind: str, found: object) -> str:
             return "; take it out of the quotes"
         if kind == "float_type" and "/" in found:
             return "; a ratio is of whole numbers, such as 8/255"
+    if kind == "list_type" and isinstance(found, str):
+        return f"; write [{clip(found)}]" if found.isprintable() else ""
     return ""
 
 
@@ -75,10 +77,10 @@ def _choices(expected: str) -> list[str]:
 def _bound(kind: str, context: Mapping[str, Any]) -> str:
     """The range behind a finding about size, in words."""
     words = {
-        "greater_than": "a number above {gt}",
-        "greater_than_equal": "a number of at least {ge}",
-        "less_than": "a number below {lt}",
-        "less_than_equal": "a number of at most {le}",
+        "greater_than": "a number above {gt:g}",
+        "greater_than_equal": "a number of at least {ge:g}",
+        "less_than": "a number below {lt:g}",
+        "less_than_equal": "a number of at most {le:g}",
         "finite_number": "a finite number",
     }
     if kind in words:
@@ -120,8 +122,18 @@ def quote(name: str) -> str:
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """A hint that ends an 'unknown name' message; comparing stays quick whatever was written."""
-    return did_you_mean(word[:100], known)
+    """A hint that ends an 'unknown name' message: `did_you_mean`, kept short whatever was written."""
+    names = sorted(name for name in known if name.isprintable() and len(name) <= 60)
+    hint = did_you_mean(word[:100], names)
+    if len(names) > 20 and "did you mean" not in hint:
+        return f"; there are {len(names)}, such as {', '.join(names[:5])}"
+    return hint
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The hint at one name that was meant; empty where none is near, or all have been listed."""
+    hint = near(word, known)
+    return hint if "did you mean" in hint else ""
 
 
 def a(noun: str) -> str:

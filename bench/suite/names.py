@@ -18,7 +18,6 @@ RECONSTRUCTION_METRICS = {
     "input_distortion": "neither",
     "target_distance": "higher",
     "success_rate": "lower",
-    "reconstruction_error": "lower",
 }
 """Rows of each trade-off of a reconstruction evaluation, with the better direction."""
 
@@ -79,6 +78,8 @@ def cell_rows(suite: Suite, evaluation: str, model: str, part: str, surrogate: s
         use = next(use for use in block.metrics if use.label == part)
         return [row_id(evaluation, model, block.data, row) for row in metric_rows(use)]
     if isinstance(block, Reconstruction):
+        if part == CLEAN:
+            return [row_id(evaluation, model, CLEAN, "none", "reconstruction_error")]
         use = next(use for use in block.attacks if use.label == part)
         weights = trade_offs(use)
         threats = [f"trade-off-{number(weight)}" for weight in weights]
@@ -108,8 +109,8 @@ def all_rows(suite: Suite) -> Iterator[str]:
                         yield from cell_rows(suite, name, victim, use.label, surrogate)
         elif isinstance(block, Reconstruction):
             for model in block.models:
-                for use in block.attacks:
-                    yield from cell_rows(suite, name, model, use.label, None)
+                for part in [CLEAN, *(use.label for use in block.attacks)]:
+                    yield from cell_rows(suite, name, model, part, None)
         else:
             for model in [*block.models, REAL_DATA]:
                 for use in block.metrics:

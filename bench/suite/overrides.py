@@ -19,7 +19,7 @@ def apply(document: Document, assignment: str) -> None:
     key picks an entry of a list. A block is added whole: ``data.mine={source: npz, path: mine.npz}``.
     """
     name, sign, text = assignment.partition("=")
-    where = f"--set {clip(assignment, 100)}"
+    where = f"--set {clip(assignment if assignment.isprintable() else repr(assignment), 100)}"
     if not sign or not all(name.split(".")):
         message = "expected KEY=VALUE with names joined by dots, such as data.mnist.take=100"
         document.problems.append(Problem(where, 1, 1, "", message))

@@ -19,11 +19,15 @@ Path = tuple[str | int, ...]
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_RATIO = re.compile(r"\s*[-+]?[0-9]+\s*/\s*[0-9]+\s*")
 _SPECIAL = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_TOKEN = re.compile("'?<([a-z ]+)>'?")
+_TOKENS = {"stream end": "the end of the file", "scalar": "a value", "block end": "the end of the block"}
 _LARGEST = 20_000
 _DEEPEST = 40
 _LONGEST_INTEGER = 400
+_LONGEST_TERM = 20
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -120,9 +124,11 @@ def _explain(error: Exception, text: str, loader: _Loader | None) -> tuple[int, 
     """Line, column and reason of what PyYAML stumbled over."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        reason = (error.problem or "").replace("'<stream end>'", "the end of the file")
+        reason = _TOKEN.sub(lambda token: _TOKENS.get(token[1], token[1]), error.problem or "")
         if "'\\t'" in reason:
             reason = "found a tab; indent with spaces"
+        elif reason == "could not find expected ':'":
+            mark, reason = error.context_mark or mark, "expected ':' and a value after this key"
         elif error.context and error.context_mark:
             reason += f" ({error.context} that begins at line {error.context_mark.line + 1})"
         return (mark.line + 1, mark.column + 1, reason) if mark else (1, 1, reason)
@@ -186,6 +192,8 @@ class _Walk:
             self.refuse(node, path, f"expected a finite number, found {_clip(node.value)}")
         elif isinstance(found, int) and not -(2**63) <= found < 2**63:
             self.refuse(node, path, f"expected a whole number of at most 64 bits, found {_clip(node.value)}")
+        elif isinstance(found, str) and _RATIO.fullmatch(found) and max(map(len, found.split("/"))) > _LONGEST_TERM:
+            self.refuse(node, path, f"expected a ratio of whole numbers of at most 64 bits, found {_clip(found)}")
         elif isinstance(found, str) and _SURROGATE.search(found):
             self.refuse(node, path, "expected text, found an escape that stands for no character")
         else:

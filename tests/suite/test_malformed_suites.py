@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +51,8 @@ ANYTHING_GOES = {
     "size",
     "hidden",
 }
+DEFAULTED = {("models", "wide", "train", "norm"), ("evaluations", "whitebox", "metrics")}
+FREE = {"args", "mypackage.metrics:drop"}
 TREES = {"wide": {"unexpected": [[]]}, "nested": [[["x"]]], "yes": True, "text": "no such thing", "negative": -7}
 
 Path_ = tuple[str | int, ...]
@@ -89,12 +90,12 @@ def wrong_trees(draw: st.DrawFn, tree: Any) -> str:
             tree, path, lambda parent, key: parent.__setitem__(key, draw(st.sampled_from(list(TREES.values()))))
         )
     elif how == "unknown key":
-        blocks = [(path, value) for path, value in places(tree) if isinstance(value, dict) and "args" not in path]
+        blocks = [(path, value) for path, value in places(tree) if isinstance(value, dict) and not FREE & set(path)]
         path, value = draw(st.sampled_from(blocks))
         key = draw(st.text(min_size=1, max_size=9).filter(lambda text: text not in value and text != "as"))
         wrong = changed(tree, (*path, key), lambda parent, name: parent.__setitem__(name, 7))
     elif how == "missing":
-        needed = [path for path, _ in inside if path[-1] in REQUIRED and path != ("models", "wide", "train", "norm")]
+        needed = [path for path, _ in inside if path[-1] in REQUIRED and path not in DEFAULTED]
         path = draw(st.sampled_from(needed))
         wrong = changed(tree, path, lambda parent, key: parent.__delitem__(key))
     elif how == "name":

@@ -173,7 +173,7 @@ def score(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
 
 def _scores(name: str, values: Any, count: int) -> NDArray[np.float64]:
     """What a user's metric returned, as one finite number a sample."""
-    found = np.array(values.detach().cpu() if isinstance(values, Tensor) else values)
+    found = np.array(values.detach().cpu().numpy() if isinstance(values, Tensor) else values)
     if found.dtype.kind not in "biuf":
         raise MetricError(f"metric '{name}' returned a {type(values).__name__}; expected {count} numbers")
     array = found.astype(np.float64)

@@ -37,6 +37,10 @@ class Workplace:
 
     def __init__(self, device: str, batch_size: int) -> None:
         self.device = torch.device(device)
+        if self.device.type == "cuda":
+            # figures must not depend on whether a card has reduced-precision units
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
         self.batch_size = batch_size
         self.inputs: Mapping[str, str] = {}
         self.report: Callable[[float], None] = lambda share: None  # noqa: ARG005
