@@ -120,13 +120,14 @@ def check(suite: SuiteFile, assignments: Assignments = []) -> None:  # noqa: B00
     from bench.suite import names
 
     checked = _read(suite, assignments)
-    rows = sum(1 for _ in names.all_rows(checked))
-    parts = [
-        (len(checked.data), "data sets"),
-        (len(checked.models), "models"),
-        (len(checked.evaluations), "evaluations"),
-    ]
-    print(f"{suite} is well formed: {', '.join(f'{count} {noun}' for count, noun in parts)}, {rows} rows")
+    counts = {
+        "data set": len(checked.data),
+        "model": len(checked.models),
+        "evaluation": len(checked.evaluations),
+        "row": sum(1 for _ in names.all_rows(checked)),
+    }
+    parts = [f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items()]
+    print(f"{suite} is well formed: {', '.join(parts)}")
 
 
 @app.command()
@@ -158,7 +159,7 @@ def plan(
     for row in names.all_rows(checked):
         print(f"{'row':7} {row}")
     done = sum(1 for line in jobs if line.origin)
-    print(f"{len(jobs)} jobs: {done} cached, {len(jobs) - done} to do")
+    print(f"{len(jobs)} job{'' if len(jobs) == 1 else 's'}: {done} cached, {len(jobs) - done} to do")
 
 
 @app.command()

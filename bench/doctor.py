@@ -164,7 +164,7 @@ def _count(path: Path) -> int | None:
 def _zoo() -> Finding:
     try:
         entries = [(zoo.FOLDER / entry["file"], entry["sha256"]) for entry in zoo.index().values()]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Finding("zoo", f"{zoo.INDEX} cannot be read", False, False, _again(zoo.FOLDER))
     if not entries:
         found = "no weights, so that the first run trains the reference models, for hours on a CPU"

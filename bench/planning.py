@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from bench.data.files import file_digest, is_file, is_folder
 from bench.data.folder import image_files
-from bench.data.npz import file_digest
 from bench.data.samples import DataInfo
 from bench.engine.devices import choose_device
 from bench.engine.keys import digest, search_here, source_digest
@@ -113,9 +113,9 @@ def path_digest(path: str) -> str:
         BenchError: There is no such file or folder.
     """
     place = Path(path)
-    if place.is_dir():
+    if is_folder(place):
         return digest([[str(file.relative_to(place)), file_digest(file)] for file in image_files(place)])
-    if not place.is_file():
+    if not is_file(place):
         raise BenchError(f"expected a file at {path}, found none")
     return file_digest(place)
 

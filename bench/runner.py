@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.data.files import is_file
 from bench.data.samples import DataInfo
 from bench.engine.devices import choose_device
 from bench.engine.environment import cuda_devices, git_state, machine, package_versions
@@ -167,7 +168,7 @@ def _execute(suite: Suite, execution: Execution, device: str, wanted: set[str]) 
 
 def _prepare_folder(folder: Path, suite: Suite) -> None:
     """Make the run folder, or make sure that an existing one is a run of this suite."""
-    if folder.exists() and not folder.is_dir():
+    if is_file(folder):
         raise UsageError(f"--out {folder} is a file; expected a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)

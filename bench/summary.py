@@ -23,9 +23,9 @@ def summary(run: Run, only: str | None) -> str:
     for finding in run.findings:
         if finding.verdict != "met" and not (only and finding.verdict == "unknown"):
             lines.append(f"expected {finding.row} {finding.wanted}; found {finding.found}")
-    met = sum(finding.verdict == "met" for finding in run.findings)
-    if run.findings:
-        lines.append(f"{met} of {len(run.findings)} expected figures were met")
+    known = [finding for finding in run.findings if not (only and finding.verdict == "unknown")]
+    if known:
+        lines.append(f"{sum(finding.verdict == 'met' for finding in known)} of {len(known)} expected figures were met")
     if only:
         lines.append(f"only rows that match '{only}' were run")
     if run.interrupted:

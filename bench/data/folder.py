@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from bench.data.catalogue import Folder as FolderOptions
-from bench.data.npz import file_digest
+from bench.data.files import file_digest, is_folder
 from bench.data.samples import Samples
 from bench.errors import DataError
 
@@ -26,7 +26,7 @@ def image_files(folder: Path) -> list[Path]:
     Sorting by a hash of the relative path mixes the classes, so that the first k images are a fair sample, and
     a file added later moves no other one. Hidden files and folders (of editors, of macOS) are left out.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise DataError(f"expected a folder of images at {folder}, found none (paths start at {Path.cwd()})")
     names = {path: path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     files = [

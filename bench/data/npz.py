@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from pathlib import Path
 
@@ -10,17 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.catalogue import Npz as NpzOptions
+from bench.data.files import file_digest, is_file
 from bench.data.samples import Samples, as_inputs, as_labels
 from bench.errors import DataError
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, shortened to 32 hexadecimal digits; a `DataError` when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def read_array(path: Path, name: str | None) -> NDArray[np.generic]:
@@ -29,7 +20,7 @@ def read_array(path: Path, name: str | None) -> NDArray[np.generic]:
     Raises:
         DataError: No such file or array, not an .npz file, or an array of Python objects.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"expected an .npz file at {path}, found none (paths start at {Path.cwd()})")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is not an .npz file (a zip of arrays, as numpy.savez writes); it may be cut short")
@@ -52,7 +43,7 @@ class Npz:
     def fingerprint(self, options: NpzOptions) -> str:
         """The file's content and the names of the arrays."""
         path = Path(options.path)
-        if not path.is_file():
+        if not is_file(path):
             raise DataError(f"expected an .npz file at {path}, found none (paths start at {Path.cwd()})")
         return f"npz/{file_digest(path)}/{options.x}/{options.y}"
 

@@ -99,10 +99,7 @@ class Execution:
                 self._end(job, state)
             if result.details:
                 self.errors.mkdir(parents=True, exist_ok=True)
-                # a file system takes names of 255 bytes; a suite may have longer ones
-                name = result.id.replace("/", ".")
-                name = name if len(name) <= 200 else f"{name[:160]}-{keys[result.id]}"
-                (self.errors / f"{name}.txt").write_text(result.details, encoding="utf-8")
+                (self.errors / f"{result.id.replace('/', '.')}.txt").write_text(result.details, encoding="utf-8")
             if self.fail_fast and self.failed:
                 return
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from bench.engine.freshness import forget_edited
+from bench.engine.imports import forget_edited
 from bench.engine.task import Result, Task
 
 Progress = Callable[[str, float], None]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.engine.imports import import_ahead
 from bench.engine.store import write_record
 from bench.engine.task import Result, Status, Task
 from bench.errors import BenchError
@@ -44,6 +45,8 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
 
     place.inputs, place.report = task.inputs, report
     try:
+        with seeded(0):
+            import_ahead(task.work)
         with seeded(_seed(task)):
             meta, arrays = JOBS[task.kind](task.work, place)
         done = result("ok")

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from bench.data.files import is_file
 from bench.errors import ModelError
 
 
@@ -24,7 +25,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: No such file, not weights, or a pickle with anything but tensors and plain values.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise ModelError(f"expected weights at {path}, found no file (paths start at {Path.cwd()})")
     if path.suffix == ".safetensors":
         try:

@@ -52,7 +52,8 @@ def curves(suite: Suite, rows: Sequence[Row]) -> list[Plot]:
             if attacked:
                 lines[model] = _points(unharmed, attacked)
         if lines:
-            title = f"{block.threat.norm} radius ε"
+            aim = "" if block.threat.target == "none" else f", target {block.threat.target}"
+            title = f"{block.threat.norm} radius ε{aim}"
             summary = "; ".join(
                 f"{model}: " + ", ".join(f"{value:.1%} at {epsilon:.3g}" for epsilon, value, _, _ in points)
                 for model, points in lines.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,11 @@ class Gallery:
 
     strips: tuple[Strip, ...]
     left_out: int
+
+    @property
+    def evaluations(self) -> list[tuple[Strip, ...]]:
+        """The strips of each evaluation, in the order of the suite."""
+        return [tuple(group) for _, group in groupby(self.strips, key=lambda strip: strip.evaluation)]
 
 
 def gallery(records: Records) -> Gallery:

@@ -25,6 +25,7 @@ from bench.report.transfer import grids
 from bench.results.expectations import Finding
 from bench.results.row import Row
 from bench.suite.jobs import Plan
+from bench.suite.schema import Robustness
 from bench.suite.spec import Suite
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -61,6 +62,9 @@ def write_page(
         .render(
             suite=suite,
             header=header(suite, rows, findings, record),
+            targeted=any(
+                isinstance(block, Robustness) and block.threat.target != "none" for block in suite.evaluations.values()
+            ),
             rankings=rankings(suite, rows),
             curves=curves(suite, rows),
             quotes=quoted(rows),

@@ -30,11 +30,13 @@ class Records:
         self.suite, self.plan, self.states = suite, plan, states
         self.cells = {(cell.evaluation, cell.model, cell.part, cell.surrogate): cell for cell in plan.cells}
         self._samples: dict[str, Samples] = {}
+        # what has no jobs lacks data, its own or that its model is trained on
+        self._unplanned = next(iter(plan.unavailable.values()), NOT_RUN.message)
 
     def first_job(self, cell: Cell | None) -> str:
         """The first job of the first trial of a cell; `MissingError` when nothing was planned for it."""
-        if cell is None or not cell.trials or not cell.trials[0]:
-            raise MissingError(NOT_RUN.message)
+        if cell is None:
+            raise MissingError(self._unplanned)
         return cell.trials[0][0]
 
     def made_from(self, job: str, name: str) -> str:
@@ -47,6 +49,8 @@ class Records:
         Raises:
             MissingError: The job did not end well, or its record is gone or damaged.
         """
+        if job not in self.plan.jobs:
+            raise MissingError(self._unplanned)
         state = self.states.get(job, NOT_RUN)
         if state.status != "ok":
             raise MissingError(f"{job} {state.status}: {state.message}")

@@ -53,6 +53,12 @@ class Grid:
     victims: tuple[str, ...]
     lines: tuple[tuple[str, tuple[Square, ...]], ...]
 
+    @property
+    def samples(self) -> str:
+        """How many samples each figure is over: one number, or the smallest and the largest; empty without figures."""
+        counts = sorted({square.row.n for _, line in self.lines for square in line if square.row and square.row.n})
+        return "–".join(f"{count:,}" for count in dict.fromkeys([*counts[:1], *counts[-1:]]))
+
 
 def grids(suite: Suite, rows: Sequence[Row]) -> list[Grid]:
     """A table for each attack and radius of each transfer evaluation that measures a share."""

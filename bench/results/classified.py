@@ -29,7 +29,7 @@ class Classified:
         margin: Logits past the decision boundary, shape (E, n).
         confidence: Largest softmax probability, shape (E, n).
         distance: Norm of the perturbation, shape (E, n).
-        known: How the outcome is known, shape (E, n); see `bench.results.outcomes.KNOWN`.
+        known: How the outcome is known, shape (E, n); see `bench.results.tables.KNOWN`.
         forwards: Forward passes, shape (E, n).
         backwards: Backward passes, shape (E, n).
         scores: Values of imported metrics by label, each (E, n).

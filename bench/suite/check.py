@@ -16,8 +16,6 @@ from bench.suite.messages import nearest, quote, show
 from bench.suite.spec import DataSpec, Suite
 from bench.suite.yaml_source import Path, parse
 
-_LONGEST_NAME = 40
-"""Names become parts of row ids and of file names, which have an end."""
 _LARGEST_FILE = 1 << 20
 _SECTIONS = "suite, data, models and evaluations"
 
@@ -87,6 +85,7 @@ class _SuiteCheck(Findings):
     def suite(self, text: str, assignments: Sequence[str]) -> Suite | None:
         """The suite; None when the document's problems say why not."""
         header = self.block(schema.Header, self.raw, ()) or self.partial(schema.Header, self.raw)
+        self.short(getattr(header, "suite", ""), ("suite",))
         blocks = {section: self.section(section) for section in ("data", "models", "evaluations")}
         data = _good({name: check_data(self, name, block) for name, block in blocks["data"]})
         models = _good({name: check_model(self, name, block) for name, block in blocks["models"]})
@@ -116,15 +115,12 @@ class _SuiteCheck(Findings):
         if not isinstance(section, Mapping):
             return []
         for key in section:
+            self.short(key, (name, key), at_key=True)
             if key == names.REAL_DATA:
-                message = f"'{key}' is the name of a row of its own; choose another"
+                self.add((name, key), f"'{key}' is the name of a row of its own; choose another", at_key=True)
             elif not names.is_name(key):
                 message = "expected a name of letters, digits and '-_.+' that begins with a letter or digit"
-            elif len(key) > _LONGEST_NAME:
-                message = f"expected a name of at most {_LONGEST_NAME} characters, found {len(key)}"
-            else:
-                continue
-            self.add((name, key), f"{message} (it is part of row ids)", at_key=True)
+                self.add((name, key), f"{message} (it is part of row ids)", at_key=True)
         return [(key, value) for key, value in section.items() if isinstance(value, Mapping)]
 
     def entries(self, name: str, model: type[Block]) -> dict[int, Block | None]:

@@ -87,6 +87,7 @@ def _components(
         place = (*path, index)
         if use.imported and not re.fullmatch(schema.NAME, use.label):
             findings.add(place, f"{quote(use.label)} cannot be part of a row id; give it another name with `as:`")
+        findings.short(use.label, place)
         defaults = {}
         if kind == "transfer" and use.name in catalogue:
             defaults = catalogue[use.name].traits.get("transfer", {})

@@ -13,6 +13,8 @@ from bench.suite.schema import Use
 from bench.suite.yaml_source import Document, Path
 
 Block = TypeVar("Block", bound=BaseModel)
+LONGEST_NAME = 40
+"""Names become parts of row ids and of file names, which have an end."""
 
 
 class Findings:
@@ -86,6 +88,12 @@ class Findings:
             place.append(part)
             value = value[part]
         return tuple(place)
+
+    def short(self, name: str, path: Path, *, at_key: bool = False) -> None:
+        """Complain about a name that is too long."""
+        if len(name) > LONGEST_NAME:
+            message = f"expected a name of at most {LONGEST_NAME} characters, found {len(name)}"
+            self.add(path, message, at_key=at_key)
 
     def known(self, section: str, name: str, path: Path) -> bool:
         """Whether a section of the suite has a block of that name."""

@@ -40,7 +40,7 @@ def value_schema(annotation: Any, metadata: Iterable[Any] = ()) -> Schema:
     if get_origin(annotation) is Annotated:
         annotation, *inner = get_args(annotation)
         return value_schema(annotation, [*inner, *metadata])
-    metadata = list(metadata)
+    metadata = [part for item in metadata for part in (item.metadata if isinstance(item, FieldInfo) else [item])]
     stated = next((item.json_schema for item in metadata if isinstance(item, WithJsonSchema)), None)
     if stated is not None:
         return {**stated, "anyOf": [_bounded(branch, metadata) for branch in stated["anyOf"]]}
@@ -200,6 +200,7 @@ def _model(kind: str) -> Schema:
     instead: dict[str, Schema | None] = {
         "arch": _use("architecture", architectures),
         "train": _chosen("recipe", recipes),
+        "load": _IMPORTED,
     }
     block = block_schema(schema.Model, **instead, **({} if kind == "generator" else {"samples": None}))
     ways = [way for way in ("arch", "load", "samples") if way in block["properties"]]

@@ -39,13 +39,13 @@ class Key(NamedTuple):
     Attributes:
         name: The key.
         kind: What its value is, with its range.
-        default: Its default as written in YAML; ``required`` where there is none.
+        default: Its default as written in YAML; None where it is required.
         meaning: What it is for.
     """
 
     name: str
     kind: str
-    default: str
+    default: str | None
     meaning: str
 
 
@@ -56,14 +56,17 @@ def option_lines(options: type[Options]) -> list[str]:
     >>> option_lines(Pgd)[0]
     'steps: whole number of at least 1, default 40: gradient steps a restart'
     """
-    return [f"{key.name}: {key.kind}, {key.default}: {key.meaning}" for key in keys(options)]
+    return [
+        f"{key.name}: {key.kind}, {'required' if key.default is None else f'default {key.default}'}: {key.meaning}"
+        for key in keys(options)
+    ]
 
 
 def keys(model: type[BaseModel]) -> Iterator[Key]:
     """The keys of a block in words."""
     for name, field in model.model_fields.items():
         kind = words(value_schema(field.annotation, field.metadata))
-        written = "required" if field.is_required() else f"default {written_as(default(field))}"
+        written = None if field.is_required() else written_as(default(field))
         yield Key(name, kind, written, field.description or "")
 
 

@@ -93,9 +93,9 @@ def test_the_content_decides_the_fingerprint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("load", [False, True], ids=["planning", "loading"])
-@pytest.mark.parametrize("kind", ["missing", "folder", "npy", "text", "cut", "flipped", "empty"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "npy", "text", "cut", "flipped", "empty", "long"])
 def test_files_that_are_no_archives(tmp_path: Path, kind: str, load: bool) -> None:
-    path = tmp_path / "a.npz"
+    path = tmp_path / ("x" * 300 if kind == "long" else "") / "a.npz"
     if kind == "folder":
         path.mkdir()
     elif kind == "npy":
@@ -105,7 +105,7 @@ def test_files_that_are_no_archives(tmp_path: Path, kind: str, load: bool) -> No
         path.write_text("not an archive")
     elif kind == "empty":
         path.write_bytes(b"")
-    elif kind != "missing":
+    elif kind not in ("missing", "long"):
         np.savez_compressed(path, x=X, y=Y)
         content = bytearray(path.read_bytes())
         if kind == "flipped":

@@ -87,7 +87,7 @@ def test_what_a_killed_run_leaves_is_no_obstacle(toy: Workshop) -> None:
 
 
 @pytest.mark.parametrize("option", ["out", "store"])
-@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere", "x" * 300])
 def test_folders_that_cannot_be(toy: Workshop, option: str, place: str) -> None:
     (toy.folder / "file").write_text("")
     with pytest.raises(UsageError, match=rf"cannot make the (run folder|store) {place}|{place} is a file"):
@@ -119,12 +119,3 @@ def test_what_run_json_tells(toy: Workshop) -> None:
     assert {job["status"] for job in record["jobs"].values()} == {"ok"}
     assert all((toy.folder / "store").rglob(job["key"]) for job in record["jobs"].values())
     assert (run.folder / record["store"]).resolve() == toy.folder / "store"
-
-
-def test_names_as_long_as_one_likes(toy: Workshop) -> None:
-    """A file system takes names of 255 bytes; errors are kept in files named by jobs."""
-    toy.module("bad", "def attack(*args, **options): raise ValueError('no')\n")
-    text = toy.suite().read_text().replace("[fgsm,", f'[{{"bad:attack": {{}}, as: {"x" * 300}}},')
-    run = toy.run(text)
-    assert run.exit_code == 3
-    assert len(list((run.folder / "errors").iterdir())) == 1

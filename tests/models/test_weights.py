@@ -103,7 +103,7 @@ def written(kind: str, folder: Path) -> str:
     elif kind == "names":
         state["scale"] = state.pop("bias")
     elif kind == "evil":
-        path.write_bytes(pickle.dumps({"weight": Evil(folder / "touched")}))
+        path.write_bytes(pickle.dumps({"weight": Evil(folder / "touched")}, protocol=2))
         return path.name
     elif kind == "evil-in-zip":
         torch.save({**STATE, "extra": Evil(folder / "touched")}, path)
@@ -125,6 +125,8 @@ def written(kind: str, folder: Path) -> str:
         return path.name
     elif kind == "missing":
         return path.name
+    elif kind == "long":
+        return "x" * 300
     if kind.endswith("safetensors"):
         path = folder / f"{kind}.safetensors"
         safetensors.torch.save_file(state, path)
@@ -150,6 +152,7 @@ BAD = {
     "list": "holds a list; expected a state dict: tensors by name",
     "numbers": "holds entries that are no tensors (0)",
     "folder": "expected weights at folder.pt, found no file",
+    "long": "xxx, found no file",
     "missing": "expected weights at missing.pt, found no file (paths start at",
     "cut": "cut.pt cannot be read as weights saved by torch.save, it may be cut short",
     "text": "text.pt cannot be read as weights",

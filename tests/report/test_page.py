@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from typing import Any
 
@@ -52,6 +54,34 @@ def test_page_loads_nothing(paper: Any) -> None:
     assert re.findall(r"@import|url\((?!#)", html) == []
     assert "http" not in re.sub(r"http-equiv|https?://www\.w3\.org/\d+/(svg|xlink)", "", html)
     assert "default-src 'none'" in html
+
+
+def test_the_page_needs_no_torch() -> None:
+    code = "import sys, bench.report.page; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_missing_data_are_named_where_pictures_would_be(paper_of: Any) -> None:
+    lost = paper_of("""
+suite: lost
+data: {mine: {source: npz, path: nowhere.npz}}
+models: {ours: {kind: classifier, load: "math:sqrt"}}
+evaluations:
+  wb: {kind: robustness, models: [ours], data: mine, threat: {norm: linf, epsilon: 0.1}, attacks: [fgsm]}
+""")
+    section = lost.write().read_text().partition('id="gallery"')[2].partition("</section>")[0]
+    assert "nowhere.npz" in section
+
+
+def test_only_a_targeted_suite_speaks_of_targets(paper: Any, paper_of: Any) -> None:
+    words = "only reaching it counts as breaking"
+    assert words not in paper.write().read_text()
+    text = paper.suite.text.replace("epsilon: [0.1, 0.3]", "epsilon: [0.1, 0.3], target: next")
+    text = text.replace("linf-0.3/", "linf-0.3-next/")
+    aimed = paper_of(text)
+    assert words in aimed.write(aimed.changed(filled)).read_text()
+    (plot,) = curves(aimed.suite, aimed.changed(filled))
+    assert "linf radius ε, target next" in plot.figure
 
 
 def test_a_hostile_message_stays_text(paper: Any) -> None:
@@ -190,6 +220,7 @@ def test_transfer_marks_the_white_box(paper: Any) -> None:
     assert [("white-box" in cell) for cell in cells] == [True, False, False, True]
     assert section.count("87.6 %") == 2
     assert section.count("12.3 %") == 1
+    assert "n = 9." in section
     assert 'title="took longer than 10 s"' in section
 
 

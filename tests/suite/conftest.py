@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -98,6 +100,14 @@ def bench_here(*words: str) -> Ended:
     return Ended(code, out.getvalue(), err.getvalue())
 
 
+def bench_in_a_process(*words: str, folder: Path) -> Ended:
+    """Run the command line as a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
 def mistakes_in(text: str, *assignments: str) -> list[str]:
     """The mistakes of a suite, as they are printed; none when it is well formed."""
     try:
@@ -114,6 +124,12 @@ def bench() -> Callable[..., Ended]:
 
 
 @pytest.fixture(scope="session")
+def bench_apart() -> Callable[..., Ended]:
+    """The command line in a process of its own: `bench_apart("check", file, folder=...)`."""
+    return bench_in_a_process
+
+
+@pytest.fixture(scope="session")
 def mistakes() -> Callable[..., list[str]]:
     """The mistakes of the text of a suite."""
     return mistakes_in
@@ -123,10 +139,3 @@ def mistakes() -> Callable[..., list[str]]:
 def valid() -> str:
     """A suite without mistakes that uses every part of the language."""
     return VALID
-
-
-@pytest.fixture
-def in_folder(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """An empty folder, as the current one."""
-    monkeypatch.chdir(str(tmp_path))
-    yield tmp_path

@@ -14,6 +14,7 @@ from torch import Tensor
 from bench.attacks.draws import Draws
 from bench.catalogue import import_by_name, is_import_name
 from bench.data.catalogue import DATA
+from bench.data.files import is_folder
 from bench.data.folder import common_mode, image_files, read_images
 from bench.data.npz import read_array
 from bench.data.samples import as_inputs
@@ -54,7 +55,7 @@ def sample(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
 
 def _from_file(path: Path, count: int) -> NDArray[np.float32]:
     """The first `count` samples of an .npz file (array `samples`, or its only one) or of an image folder."""
-    if path.is_dir():
+    if is_folder(path):
         files = image_files(path)[:count]
         images: NDArray[Any] = read_images(files, mode=common_mode(files), size=None)
     else:
@@ -75,6 +76,11 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     skip = work["data"]["options"].get("skip", 0)
     data = place.samples(work["data"]).stretch(work["start"] - skip, work["stop"] - skip)
     reference = place.tensor(data.inputs())
+    if len(samples) == 0 or len(reference) == 0:
+        raise MetricError(
+            f"there are {len(samples)} samples to measure against {len(reference)} of the data "
+            f"'{work['data']['name']}'; take more of it"
+        )
     if samples.shape[1:] != reference.shape[1:]:
         raise MetricError(
             f"samples have shape {tuple(samples.shape[1:])} each, the data '{work['data']['name']}' "

@@ -78,7 +78,7 @@ def inspect(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     Arrays have shape (trade-offs, pairs): `distance` |d|; `input_distortion` |d| / |x_o - x_t|; `target_distance`
     (|rec(x_o+d) - x_t| - |rec(x_t) - x_t|) / (|rec(x_o) - x_t| - |rec(x_t) - x_t|); `reached`, whether the
     reconstruction is nearer to the target's than to the origin's; `valid`, finite and inside the box; and of shape
-    (pairs,) `reconstruction_error`, the mean squared error of a pixel of the clean image.
+    (pairs,) `reconstruction_error`, the mean squared error of a pixel of the clean image. A share of nothing is NaN.
     """
     ids, x, target = _pairs(work, place)
     record = place.record(work["examples"]["job"])
@@ -116,16 +116,25 @@ def inspect(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
         seen.append(rec.cpu().numpy())
         row = {
             "distance": length(points - x),
-            "input_distortion": length(points - x) / length(x - target),
-            "target_distance": (length(rec - target) - floor) / (ceiling - floor),
+            "input_distortion": _share(length(points - x), length(x - target)),
+            "target_distance": _share(length(rec - target) - floor, ceiling - floor),
             "reached": length(rec - rec_t) < length(rec - rec_x),
             "valid": valid,
         }
         for key, value in row.items():
             columns.setdefault(key, []).append(value)
     arrays = {key: torch.stack(values).cpu().numpy() for key, values in columns.items()}
+    if np.isnan(arrays["input_distortion"]).all():
+        raise DataError("every pair is twice the same image under two classes; nothing can be measured")
+    if np.isnan(arrays["target_distance"]).all():
+        raise ModelError(f"{who} rebuilds origin and target of every pair alike; nothing can be measured")
     arrays["reconstruction_error"] = (rec_x - x).flatten(1).double().square().mean(1).cpu().numpy()
     arrays |= {"origins": x.cpu().numpy(), "targets": target.cpu().numpy()}
     arrays["rebuilt_origins"], arrays["rebuilt_targets"] = rec_x.cpu().numpy(), rec_t.cpu().numpy()
     arrays["rebuilt"] = np.stack(seen)
     return {"ids": ids, "trade_off": record.meta["trade_off"], "invalid": int((~arrays["valid"]).sum())}, arrays
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    """One length as a share of another; NaN, which counts for nothing, where the other is 0."""
+    return torch.where(whole == 0, torch.nan, part / whole)
