@@ -28,7 +28,10 @@ def _exact(value: object) -> object:
         numerator, denominator = int(match[1]), int(match[2])
         if denominator == 0:
             raise ValueError(f"{value!r} divides by zero")
-        return float(Fraction(numerator, denominator))
+        try:
+            return float(Fraction(numerator, denominator))
+        except OverflowError:
+            raise ValueError("the ratio is too large for a number") from None
     return value
 
 

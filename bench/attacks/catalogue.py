@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -32,7 +32,7 @@ class Pgd(Options):
 class Latent(Options):
     """Options of the latent attack on autoencoders."""
 
-    trade_off: list[Real] = Field(
+    trade_off: list[Annotated[Real, Field(ge=0)]] = Field(
         [1.0],
         min_length=1,
         description="weights of the distortion; two or more give a curve and its area (AUDDC)",

@@ -53,7 +53,7 @@ class Folder(DataOptions):
     """Options of images in a folder, one subfolder a class."""
 
     path: str = Field(description="the folder; classes are its subfolders in alphabetical order")
-    size: tuple[int, int] | None = Field(
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = Field(
         None, strict=False, description="height and width to resize to; null keeps the images'"
     )
     mode: Literal["RGB", "L"] = Field("RGB", description="colour (RGB) or grey (L)")

@@ -84,6 +84,7 @@ def vae(*, shape: Sequence[int], hidden: Sequence[int], latent: int) -> Variatio
 def kl_from_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, exp(log_variance)) || N(0, I)) in nats, shape (n,).
 
+    >>> import torch
     >>> kl_from_standard_normal(torch.zeros(1, 3), torch.zeros(1, 3))
     tensor([0.])
     """

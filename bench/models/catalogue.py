@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from bench.catalogue import Catalogue, Component, Options
 
+Size = Annotated[int, Field(ge=1)]
 _SHAPE = Field((1, 28, 28), strict=False, description="channels, height and width of an image")
 
 
 class Softmax(Options):
     """Options of softmax regression."""
 
-    shape: tuple[int, int, int] = _SHAPE
+    shape: tuple[Size, Size, Size] = _SHAPE
     classes: int = Field(10, ge=2, description="number of classes")
 
 
 class Mlp(Softmax):
     """Options of a fully connected classifier."""
 
-    hidden: list[int] = Field([200, 200], min_length=1, description="widths of the hidden layers")
+    hidden: list[Size] = Field([200, 200], min_length=1, description="widths of the hidden layers")
 
 
 class CnnSmall(Softmax):
@@ -31,8 +34,8 @@ class CnnSmall(Softmax):
 class Autoencoder(Options):
     """Options of the fully connected autoencoders."""
 
-    shape: tuple[int, int, int] = _SHAPE
-    hidden: list[int] = Field([512, 512], min_length=1, description="widths of the encoder's hidden layers")
+    shape: tuple[Size, Size, Size] = _SHAPE
+    hidden: list[Size] = Field([512, 512], min_length=1, description="widths of the encoder's hidden layers")
     latent: int = Field(20, ge=1, description="length of a code")
 
 

@@ -9,7 +9,7 @@ from bench.data import describe, needs_running
 from bench.data.catalogue import DATA
 from bench.data.samples import DataInfo
 from bench.errors import BenchError
-from bench.suite.jobs import Job, content_of
+from bench.suite.jobs import ContentOf, Job
 from bench.suite.schema import Use
 from bench.suite.spec import DataSpec, Suite
 
@@ -24,7 +24,7 @@ class Input(NamedTuple):
         uncached: Why it cannot be named, and so nothing made from it cached; empty where it can.
     """
 
-    identity: dict[str, Any]
+    identity: Any
     work: dict[str, Any]
     needs: tuple[str, ...] = ()
     uncached: str = ""
@@ -128,7 +128,7 @@ class Inputs:
         work = {"name": name, **bare.work}
         if spec.recipe is not None:
             job = f"train/{name}/{trial}"
-            identity = {**bare.identity, "weights": content_of(job)}
+            identity = {**bare.identity, "weights": ContentOf(job)}
             return Input(identity, {**work, "weights_job": job}, (job,), bare.uncached)
         if block.weights is not None:
             identity = {**bare.identity, "weights": self._file(block.weights)}

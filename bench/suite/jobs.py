@@ -15,7 +15,7 @@ class Job:
         id: Name within the plan, such as ``attack/whitebox/cnn/0/pgd-40/0``.
         kind: ``data``, ``train``, ``attack``, ``verify``, ``score``, ``redirect``, ``inspect``, ``sample`` or
             ``measure``.
-        identity: What the result depends on, as JSON; ``{"content_of": id}`` stands for another job's result.
+        identity: What the result depends on, as JSON with `ContentOf` for other jobs' results.
         work: What is needed to do it, as JSON; other jobs' results are named by job id.
         needs: Jobs whose results it uses.
         timeout: Longest it may run, seconds.
@@ -71,20 +71,26 @@ class Plan:
     unavailable: Mapping[str, str]
 
 
-def content_of(job: str) -> dict[str, str]:
-    """Stands in an identity for the content of another job's result."""
-    return {"content_of": job}
+@dataclass(frozen=True)
+class ContentOf:
+    """Stands in an identity for the content of another job's result; no suite can write one.
+
+    Attributes:
+        job: Id of the other job.
+    """
+
+    job: str
 
 
 def resolve(identity: Any, contents: Mapping[str, str]) -> Any:
-    """An identity with every `content_of` replaced by that job's content.
+    """An identity with every `ContentOf` replaced by that job's content, as JSON.
 
-    >>> resolve({"weights": content_of("train/cnn/0")}, {"train/cnn/0": "ab12"})
+    >>> resolve({"weights": ContentOf("train/cnn/0")}, {"train/cnn/0": "ab12"})
     {'weights': 'ab12'}
     """
+    if isinstance(identity, ContentOf):
+        return contents[identity.job]
     if isinstance(identity, Mapping):
-        if set(identity) == {"content_of"}:
-            return contents[identity["content_of"]]
         return {key: resolve(value, contents) for key, value in identity.items()}
     if isinstance(identity, list | tuple):
         return [resolve(value, contents) for value in identity]

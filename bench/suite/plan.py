@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.data import needs_running
 from bench.suite.inputs import Input, Inputs
-from bench.suite.jobs import Cell, Job, Plan, content_of
+from bench.suite.jobs import Cell, ContentOf, Job, Plan
 from bench.suite.names import REAL_DATA, from_surrogate
 from bench.suite.schema import Generation, Reconstruction, Robustness, Transfer, Use
 
@@ -85,7 +85,7 @@ class _Planner:
 
     def made_by(self, job: str) -> Input:
         """Another job's result as an input."""
-        return Input(content_of(job), {"job": job}, (job,), self.jobs[job].uncached)
+        return Input(ContentOf(job), {"job": job}, (job,), self.jobs[job].uncached)
 
     def stretch(self, data: str) -> tuple[int, int]:
         """First and last-but-one position of the samples a data set's `skip` and `take` leave."""
@@ -123,7 +123,7 @@ class _Planner:
             "data": self.inputs.data(block.data),
             "attack": self.inputs.component(use),
         }
-        steps = use.options.get("steps", 1) * use.options.get("restarts", 1)
+        steps = _passes(use)
         first, end = self.stretch(block.data)
         crafted = []
         for index, start in enumerate(range(first, end, CHUNK)):
@@ -174,7 +174,7 @@ class _Planner:
         for trial in self.trials(model):
             inputs = {"model": self.inputs.model(model, trial), "data": self.inputs.data(block.data)}
             place = f"{name}/{model}/{trial}/{use.label}"
-            weight = 2.0 * use.options.get("steps", 100)
+            weight = 2.0 * _passes(use)
             job = self.job(
                 f"redirect/{place}",
                 "redirect",
@@ -190,7 +190,8 @@ class _Planner:
     def generate(self, name: str, block: Generation) -> None:
         """Generators and real data: drawing samples, then measuring them against the rest of the data."""
         start, stop = self.stretch(block.data)
-        middle = start + min(block.samples, (stop - start) // 2)
+        # real samples are spread evenly over the data: its order may not be random, as MNIST's is not
+        split = {"start": start, "stop": stop, "real": min(block.samples, (stop - start) // 2)}
         noise = {"samples": block.samples, "seed": self.suite.seed, "noise": name}
         drawn: dict[str, list[str]] = {}
         for model in filter(self.inputs.trainable, block.models):
@@ -205,10 +206,9 @@ class _Planner:
                 )
                 for trial in self.trials(model)
             ]
-        real = {"start": start, "stop": middle}
         data = self.inputs.data(block.data)
         job = f"sample/{name}/{REAL_DATA}/0"
-        drawn[REAL_DATA] = [self.job(job, "sample", {"data": data}, real, timeout=block.timeout, on_device=False)]
+        drawn[REAL_DATA] = [self.job(job, "sample", {"data": data}, split, timeout=block.timeout, on_device=False)]
         for model, samples in drawn.items():
             for use in block.metrics:
                 inputs = {"data": data, "metric": self.inputs.component(use)}
@@ -220,7 +220,13 @@ class _Planner:
                 trials = []
                 for trial, job in enumerate(samples):
                     place = f"measure/{name}/{model}/{trial}/{use.label}"
-                    shared = {"start": middle, "stop": stop}
                     given = {**inputs, "samples": self.made_by(job)}
-                    trials.append((self.job(place, "measure", given, shared, timeout=block.timeout, weight=5),))
+                    trials.append((self.job(place, "measure", given, split, timeout=block.timeout, weight=5),))
                 self.cells.append(Cell(name, model, use.label, None, tuple(trials)))
+
+
+def _passes(use: Use) -> float:
+    """Gradient steps of an attack of ours, for the estimate of the time left; a guess for a user's own."""
+    if use.imported:
+        return 20.0
+    return float(use.options.get("steps", 1) * use.options.get("restarts", 1))

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bench.catalogue import Options, Real, is_import_name
+from bench.suite.messages import show
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h)\s*")
@@ -56,17 +57,17 @@ def _use(value: object) -> object:
     if isinstance(value, str):
         return {"name": value, "label": _label(value)}
     if not isinstance(value, Mapping):
-        raise ValueError(f"expected a name or {{name: {{options}}}}, found {value!r}")
+        raise ValueError(f"expected a name or {{name: {{options}}}}, found {show(value)}")
     names = [key for key in value if key != "as"]
     if len(names) != 1:
         raise ValueError(f"expected one name, as in {{pgd: {{steps: 40}}, as: pgd-40}}, found {len(names)}")
     (name,) = names
     options = value[name] if value[name] is not None else {}
     if not isinstance(options, Mapping):
-        raise ValueError(f"expected options of '{name}' as a mapping, found {options!r}")
+        raise ValueError(f"expected options of '{name}' as a mapping, found {show(options)}")
     label = value.get("as", _label(name))
     if not isinstance(label, str) or not re.fullmatch(NAME, label):
-        raise ValueError(f"expected a name of letters, digits and '-_.+' after `as:`, found {label!r}")
+        raise ValueError(f"expected a name of letters, digits and '-_.+' after `as:`, found {show(label)}")
     return {"name": name, "label": label, "options": dict(options)}
 
 
@@ -133,7 +134,7 @@ class Evaluation(Options):
 class Robustness(Evaluation):
     """White-box attacks on classifiers, and the worst case over them for each sample."""
 
-    kind: Literal["robustness"]
+    kind: Literal["robustness"] = Field(description="what the evaluation does")
     models: list[str] = Field(min_length=1, description="classifiers (matrix axis)")
     threat: ThreatField = Field(description="norm, radii and goal")
     attacks: list[UseField] = Field(min_length=1, description="attacks (matrix axis; `bench list attacks`)")
@@ -147,7 +148,7 @@ class Robustness(Evaluation):
 class Transfer(Evaluation):
     """Examples crafted on surrogates, tried on victims."""
 
-    kind: Literal["transfer"]
+    kind: Literal["transfer"] = Field(description="what the evaluation does")
     surrogates: list[str] = Field(min_length=1, description="classifiers to craft on (matrix axis)")
     victims: list[str] = Field(min_length=1, description="classifiers to try on (matrix axis)")
     threat: ThreatField = Field(description="norm, radii and goal")
@@ -162,7 +163,7 @@ class Transfer(Evaluation):
 class Reconstruction(Evaluation):
     """Attacks on autoencoders: make one image reconstruct as another."""
 
-    kind: Literal["reconstruction"]
+    kind: Literal["reconstruction"] = Field(description="what the evaluation does")
     models: list[str] = Field(min_length=1, description="autoencoders (matrix axis)")
     attacks: list[UseField] = Field(min_length=1, description="attacks on autoencoders (matrix axis)")
     pairs: int = Field(20, ge=1, description="pairs of an image and a target of another class")
@@ -171,7 +172,7 @@ class Reconstruction(Evaluation):
 class Generation(Evaluation):
     """What share of the data a generator has learned."""
 
-    kind: Literal["generation"]
+    kind: Literal["generation"] = Field(description="what the evaluation does")
     models: list[str] = Field(min_length=1, description="generators or VAEs (matrix axis)")
     samples: int = Field(2500, ge=2, description="samples to draw from each model, from noise all models share")
     metrics: list[UseField] = Field(min_length=1, description="metrics of sets of samples (matrix axis)")

@@ -49,7 +49,7 @@ def batches(size: int, batch_size: int, *, epochs: int, seed: int) -> Iterator[t
     """Epoch number and row indices of each batch: a new order an epoch, the same for the same seed.
 
     >>> [index.tolist() for _, index in batches(4, 2, epochs=1, seed=0)]
-    [[1, 0], [2, 3]]
+    [[3, 1], [2, 0]]
     """
     for epoch in range(epochs):
         generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))

@@ -19,7 +19,7 @@ from bench.models import zoo
 from bench.models.classifiers import cnn_small
 
 
-def main(name: str = "cnn-pgd", count: int = 1000, epsilon: float = 0.3, trials: int = 3) -> None:
+def main(name: str = "cnn-pgd", count: int = 1000, epsilon: float = 0.3, trials: int = 10) -> None:
     """Print robust accuracy and time of both, on the zoo's network."""
     entry = next(entry for entry in zoo.index().values() if entry["model"] == name)
     model = cnn_small(shape=(1, 28, 28), classes=10, width=16)

@@ -29,9 +29,7 @@ from bench.randomness import derive_seed
 def sample(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Draw samples: from a model with noise that all models of the evaluation share, from a file, or from data."""
     if "data" in work:
-        skip = work["data"]["options"].get("skip", 0)
-        samples = place.samples(work["data"]).stretch(work["start"] - skip, work["stop"] - skip)
-        return {}, {"samples": samples.inputs()}
+        return {}, {"samples": _halves(work, place)[0]}
     if "samples" in work["model"]:
         return {}, {"samples": _from_file(Path(work["model"]["samples"]), work["samples"])}
     model, name = place.model(work["model"]), work["model"]["name"]
@@ -51,6 +49,14 @@ def sample(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
         bad = int((~torch.isfinite(samples_drawn.flatten(1)).all(1)).sum())
         raise ModelError(f"model '{name}' drew NaN or infinite values in {bad} of {len(noise)} samples")
     return {}, {"samples": samples_drawn.cpu().numpy()}
+
+
+def _halves(work: Mapping[str, Any], place: Workplace) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The samples that stand for real data, spread evenly over the data set, and all the others."""
+    inputs = place.samples(work["data"]).inputs()
+    chosen = np.zeros(len(inputs), np.bool_)
+    chosen[np.arange(work["real"]) * len(inputs) // work["real"] if work["real"] else []] = True
+    return inputs[chosen], inputs[~chosen]
 
 
 def _from_file(path: Path, count: int) -> NDArray[np.float32]:
@@ -73,9 +79,7 @@ def _from_file(path: Path, count: int) -> NDArray[np.float32]:
 def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """One metric of one set of samples, against the data set's remaining samples."""
     samples = place.tensor(place.record(work["samples"]["job"]).arrays["samples"])
-    skip = work["data"]["options"].get("skip", 0)
-    data = place.samples(work["data"]).stretch(work["start"] - skip, work["stop"] - skip)
-    reference = place.tensor(data.inputs())
+    reference = place.tensor(_halves(work, place)[1])
     if len(samples) == 0 or len(reference) == 0:
         raise MetricError(
             f"there are {len(samples)} samples to measure against {len(reference)} of the data "
