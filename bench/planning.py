@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from bench.data.catalogue import Folder, Npz
 from bench.data.files import file_digest, is_file, is_folder
 from bench.data.folder import image_files
 from bench.data.samples import DataInfo
@@ -158,15 +159,39 @@ def needed_data(suite: Suite, wanted: set[str]) -> set[str]:
     """The data sets that the evaluations of the wanted rows use, or that their models are trained on."""
     if wanted == set(names.all_rows(suite)):
         return set(suite.data)
-    needed = set()
+    needed = {suite.evaluations[row.partition("/")[0]].data for row in wanted}
+    trained_on = (suite.models[model].train_data for model in _needed_models(suite, wanted))
+    return needed | set(filter(None, trained_on))
+
+
+def _needed_models(suite: Suite, wanted: set[str]) -> set[str]:
+    """The models that the evaluations of the wanted rows name."""
+    if wanted == set(names.all_rows(suite)):
+        return set(suite.models)
+    models: set[str] = set()
     for name in {row.partition("/")[0] for row in wanted}:
         block = suite.evaluations[name]
-        models = [*block.surrogates, *block.victims] if isinstance(block, Transfer) else list(block.models)
+        models |= {*block.surrogates, *block.victims} if isinstance(block, Transfer) else set(block.models)
         if isinstance(block, Generation):
-            models += [str(use.options["features"]) for use in block.metrics if use.options.get("features")]
-        trained_on = [suite.models[model].train_data for model in models if model in suite.models]
-        needed |= {block.data, *filter(None, trained_on)}
-    return needed
+            models |= {str(use.options["features"]) for use in block.metrics if use.options.get("features")}
+    return models & set(suite.models)
+
+
+def missing_files(suite: Suite, wanted: set[str]) -> list[str]:
+    """A sentence for each file or folder of the user's that the wanted rows need and that is not there."""
+    named = [
+        (f"data '{name}'", options.path)
+        for name in sorted(needed_data(suite, wanted))
+        if isinstance(options := suite.data[name].options, Npz | Folder)
+    ]
+    for name in sorted(_needed_models(suite, wanted)):
+        block = suite.models[name].block
+        named += [(f"model '{name}'", path) for path in (block.weights, block.samples) if path is not None]
+    return [
+        f"{owner}: expected a file or folder at {path}, found none (paths start at {Path.cwd()})"
+        for owner, path in named
+        if not is_file(Path(path)) and not is_folder(Path(path))
+    ]
 
 
 def _parts(suite: Suite, cell: Cell) -> list[str]:

@@ -30,6 +30,7 @@ from bench.planning import (
     Current,
     Options,
     current_plan,
+    missing_files,
     needed_data,
     needed_jobs,
     path_digest,
@@ -115,6 +116,9 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
         raise UsageError(f"expected --batch-size of at least 1, found {options.batch_size}")
     wanted = wanted_rows(suite, options.only)
     search_here()
+    missing = missing_files(suite, wanted)
+    if missing:
+        raise UsageError("nothing was run: " + "; ".join(missing))
     folder = Path(options.out or Path("reports") / suite.name / time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     store = Store(store_folder(options.store))
     _prepare_folder(folder, suite)
@@ -140,12 +144,12 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
         rows = make_rows(suite, plan, ledger.states)
         findings = examine(suite, rows)
         # a model without rows may fail as well
-        missing = (
+        rowless = (
             not interrupted
             and options.only is None
             and any(spec.train_data in plan.unavailable for spec in suite.models.values())
         )
-        failed = missing or any(state.status != "ok" for state in ledger.states.values())
+        failed = rowless or any(state.status != "ok" for state in ledger.states.values())
         code = 3 if interrupted or failed else exit_code(rows, findings, wanted)
         ended = {"state": "interrupted" if interrupted else "ended", "started": started, "ended": time.time()}
         facts = _facts(suite, plan, data, ledger.states, options.only, code, findings)

@@ -20,6 +20,10 @@ def summary(run: Run, only: str | None) -> str:
     for (status, message), rows in troubled.items():
         which = rows[0] if len(rows) == 1 else f"{rows[0]} and {len(rows) - 1} more"
         lines.append(f"{status}: {which}: {message}")
+    told = " ".join(message for _, message in troubled)
+    for job, state in run.states.items():
+        if state.status not in ("ok", "skipped", "not-run") and state.message not in told:
+            lines.append(f"{state.status}: {job}: {state.message}")
     for finding in run.findings:
         if finding.verdict != "met" and not (only and finding.verdict == "unknown"):
             lines.append(f"expected {finding.row} {finding.wanted}; found {finding.found}")

@@ -86,7 +86,7 @@ class Attack:
         seeds = [derive_seed(self.seed, self.name, name) for name in names]
         draws = Draws(torch.tensor(seeds, dtype=torch.int64, device=x.device))
         counted = CountedModel(model)
-        examples = self._method()(counted, x, Goal(y, targets), threat=self.threat, draws=draws, **self.options)
+        examples = self._method()(counted, x.clone(), Goal(y, targets), threat=self.threat, draws=draws, **self.options)
         if not isinstance(examples, Tensor) or examples.shape != x.shape:
             found = tuple(examples.shape) if isinstance(examples, Tensor) else type(examples).__name__
             raise AttackError(f"attack '{self.name}' returned {found}; expected a tensor of shape {tuple(x.shape)}")

@@ -9,6 +9,11 @@ from torch import Tensor
 
 from bench.errors import ModelError
 
+_NO_GRADIENT = (
+    "the model gives no gradient: its output does not depend on its input through differentiable operations "
+    "(is it wrapped in no_grad, or does it detach or convert its input?)"
+)
+
 
 def input_gradient(
     model: Callable[[Tensor], Tensor], x: Tensor, objective: Callable[[Tensor], Tensor]
@@ -35,9 +40,8 @@ def input_gradient(
         point = x.detach().requires_grad_()
         output = model(point)
         if not output.requires_grad:
-            raise ModelError(
-                "the model gives no gradient: its output does not depend on its input through differentiable "
-                "operations (is it wrapped in no_grad, or does it detach or convert its input?)"
-            )
-        (gradient,) = torch.autograd.grad(objective(output).sum(), point)
+            raise ModelError(_NO_GRADIENT)
+        (gradient,) = torch.autograd.grad(objective(output).sum(), point, allow_unused=True)
+    if gradient is None:
+        raise ModelError(_NO_GRADIENT)
     return gradient, output.detach()

@@ -64,10 +64,7 @@ class _Rows:
         """Why the cells give no figure: the first job that is to blame; None when all jobs ended well."""
         for cell in cells:
             if cell is None:
-                data = self.suite.evaluations[evaluation].data
-                reasons = [self.plan.unavailable[data]] if data in self.plan.unavailable else []
-                reasons += list(self.plan.unavailable.values())
-                return ("skipped", reasons[0]) if reasons else ("not-run", NOT_RUN.message)
+                return self.unplanned(evaluation)
             jobs = [job for trial in cell.trials for job in trial]
             jobs += [job for trials in cell.scores.values() for trial in trials for job in trial]
             for job in jobs:
@@ -79,6 +76,17 @@ class _Rows:
                     return "skipped", f"{state.cause} {cause.status}: {cause.message}"
                 return cause.status, cause.message
         return None
+
+    def unplanned(self, evaluation: str) -> tuple[Status, str]:
+        """Why an evaluation has no jobs: its data, or that its models are trained on, cannot be had."""
+        block = self.suite.evaluations[evaluation]
+        listed = [*block.surrogates, *block.victims] if isinstance(block, Transfer) else list(block.models)
+        if isinstance(block, Generation):
+            listed += [str(use.options["features"]) for use in block.metrics if use.options.get("features")]
+        for data in [block.data, *(self.suite.models[model].train_data for model in listed)]:
+            if data is not None and data in self.plan.unavailable:
+                return "skipped", self.plan.unavailable[data]
+        return "not-run", NOT_RUN.message
 
     def read(self, job: str) -> Record:
         path = self.states[job].path

@@ -98,14 +98,18 @@ def show(value: object) -> str:
     """A value as found in a file, shortened to fit a line.
 
     >>> show({"pgd": 1}), show([1, 2]), show(True), show(None)
-    ('a mapping with pgd', 'a list of 2', 'true', 'nothing')
+    ("a mapping with 'pgd'", 'a list of 2', 'true', 'nothing')
     """
     if value is None:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        return clip(f"a mapping with {', '.join(map(str, list(value)[:4]))}") if value else "an empty mapping"
+        return (
+            clip(f"a mapping with {', '.join(quote(str(key)) for key in list(value)[:4])}")
+            if value
+            else "an empty mapping"
+        )
     if isinstance(value, list):
         return f"a list of {len(value)}" if value else "an empty list"
     return clip(repr(value))

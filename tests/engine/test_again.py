@@ -201,4 +201,4 @@ def test_a_model_without_rows_fails_the_run_too(workshop: Workshop) -> None:
     run = workshop.run(text)
     assert run.exit_code == 3
     assert "failed on a batch of shape (1, 3)" in run.states["train/m/0"].message
-    assert workshop.run(text.replace("d.npz", "nowhere.npz"), out="other").exit_code == 3
+    assert workshop.run(text.replace("d.npz}", "d.npz, x: nothing}"), out="other").exit_code == 3

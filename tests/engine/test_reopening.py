@@ -20,7 +20,7 @@ suite: mixed
 data:
   toy: {source: npz, path: toy.npz}
   made: {source: "maker:points"}
-  gone: {source: npz, path: nowhere.npz}
+  gone: {source: npz, path: toy.npz, x: nothing}
   broken: {source: "maker:raising"}
   grid: {source: ring8, samples: 300}
 models:

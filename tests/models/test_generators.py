@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.errors import UsageError
+
 if TYPE_CHECKING:
     from tests.conftest import Workshop
 
@@ -76,8 +78,10 @@ def test_samples_that_cannot_be_used(workshop: Workshop, arrays: dict[str, Any],
 
 
 def test_missing_samples(workshop: Workshop) -> None:
-    run = workshop.run(GRID.replace("WHAT", "samples: nowhere.npz"))
-    assert "expected an .npz file at nowhere.npz, found none" in workshop.rows(run)[MODES].message
+    with pytest.raises(
+        UsageError, match=r"nothing was run: model '\w+': expected a file or folder at nowhere\.npz, found none"
+    ):
+        workshop.run(GRID.replace("WHAT", "samples: nowhere.npz"))
 
 
 PIXELS = "def pixels(a, b): return float((a.mean() - b.mean()).abs())\n"

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from bench.errors import ModelError
+from bench.errors import ModelError, UsageError
 from bench.models.weights import load_weights, read_weights
 
 if TYPE_CHECKING:
@@ -123,10 +123,6 @@ def written(kind: str, folder: Path) -> str:
     elif kind == "folder":
         path.mkdir()
         return path.name
-    elif kind == "missing":
-        return path.name
-    elif kind == "long":
-        return "x" * 300
     if kind.endswith("safetensors"):
         path = folder / f"{kind}.safetensors"
         safetensors.torch.save_file(state, path)
@@ -152,8 +148,6 @@ BAD = {
     "list": "holds a list; expected a state dict: tensors by name",
     "numbers": "holds entries that are no tensors (0)",
     "folder": "expected weights at folder.pt, found no file",
-    "long": "xxx, found no file",
-    "missing": "expected weights at missing.pt, found no file (paths start at",
     "cut": "cut.pt cannot be read as weights saved by torch.save, it may be cut short",
     "text": "text.pt cannot be read as weights",
     "empty": "empty.pt cannot be read as weights",
@@ -175,9 +169,17 @@ def test_what_cannot_be_used_costs_its_model_only(toy: Workshop, kind: str) -> N
     assert not (toy.folder / "touched").exists(), "code in a pickle was run"
 
 
+@pytest.mark.parametrize("name", ["missing.pt", "x" * 300])
+def test_missing_weights_are_told_before_anything_runs(toy: Workshop, name: str) -> None:
+    with pytest.raises(UsageError, match=r"nothing was run: model '\w+': expected a file or folder at .*, found none"):
+        toy.run(SUITE.replace("WEIGHTS", name))
+    assert not (toy.folder / "out").exists()
+
+
 def test_a_later_file_is_taken(toy: Workshop) -> None:
     """A failure is not remembered: what was missing may be there the next time."""
-    toy.run(SUITE.replace("WEIGHTS", "a.pt"))
+    (toy.folder / "a.pt").write_text("not yet")
+    assert toy.run(SUITE.replace("WEIGHTS", "a.pt")).exit_code == 3
     torch.save(flipped_toy(), "a.pt")
     run = toy.run(SUITE.replace("WEIGHTS", "a.pt"))
     assert run.exit_code == 0

@@ -128,7 +128,7 @@ def suite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("malformed") / "s.yaml"
 
 
-SETTINGS = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+SETTINGS = settings(derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 
 def assert_refused(ended: Any) -> None:
