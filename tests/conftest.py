@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,9 @@ import pytest
 
 from bench.results.row import Row
 from bench.runner import Run, run
+
+# a shell that starts the tests in the background has them, and all they start, ignore Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TOY_MODULE = """
 import torch
