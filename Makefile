@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: robustness test zoo docs clean
+.PHONY: robustness test speed zoo docs clean
 
 robustness: .venv/installed
 	$(BIN)/bench run suites/robustness.yaml
@@ -12,6 +12,10 @@ test: .venv/installed-dev
 	$(BIN)/ruff check bench tests
 	$(BIN)/mypy
 	GOMP_SPINCOUNT=30000 $(BIN)/pytest   # threads that spin while others want the cores are ten times slower
+
+# ours beside foolbox, torchattacks, ART and pyautoattack: a table, in about an hour; ARGS=--quick for a look
+speed: .venv-peers/installed
+	GOMP_SPINCOUNT=30000 .venv-peers/bin/python tests/peers/speed.py $(ARGS)
 
 # train what the shipped suites need and is not in the zoo; about half an hour on two cores from nothing
 zoo: .venv/installed
@@ -28,6 +32,15 @@ docs: .venv/installed
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# what the peers need is older than what we need: an environment in front of .venv, where PyTorch is found
+.venv-peers/installed: .venv/installed
+	$(BIN)/python -m venv .venv-peers
+	@echo '*' > .venv-peers/.gitignore
+	@site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	$(BIN)/python -c "$$site" > "$$(.venv-peers/bin/python -c "$$site")/base.pth"
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check --editable '.[peers]'
 	@touch $@
 
 clean:

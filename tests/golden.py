@@ -60,7 +60,8 @@ def attack_figures(name: str) -> Figures:
     x = waves(40, 1, 4, 4)
     y = model(x).argmax(1)
     figures = {}
-    for norm, epsilon in (("linf", 0.05), ("l2", 0.15)):
+    radii = {"linf": 0.05, "l2": 0.15, "l1": 0.4}
+    for norm, epsilon in ((norm, radii[norm]) for norm in ATTACKS[name].traits["norms"]):
         for goal, targets in (("untargeted", None), ("targeted", (y + 1) % 4)):
             found = create(name, norm=norm, epsilon=epsilon, seed=1)(model, x, y, targets=targets)  # type: ignore[arg-type]
             figures[f"{norm} {goal}"] = "".join("01"[flag] for flag in found.success.int().tolist())
@@ -111,7 +112,7 @@ def data_figures(name: str) -> Figures:
     """Sums over the first samples of the sources that are always there."""
     if name in ("npz", "folder", "torchvision"):
         return {}
-    samples = load_named(name, take=100, **({"split": "test"} if name == "mnist" else {}))
+    samples = load_named(name, take=100, **({"split": "test"} if name.startswith("mnist") else {}))
     return {
         "sum": float(samples.inputs().astype(np.float64).sum()),
         "labels": int(samples.y.sum()),

@@ -9,11 +9,45 @@ from pydantic import Field
 from bench.catalogue import Catalogue, Component, Options, Real
 
 
-class Fgsm(Options):
-    """Options of the fast gradient sign method: none."""
+class GradientOptions(Options):
+    """Options that every attack by gradients has."""
+
+    eot: int = Field(1, ge=1, description="passes averaged at each step, for models that are random")
+    bpda: bool = Field(False, description="step over the model's declared stages by their substitutes' gradients")
+    temperature: Real = Field(1.0, gt=0, description="what the logits are divided by while attacking")
 
 
-class Pgd(Options):
+class Loss(GradientOptions):
+    """Options of attacks that ascend a loss of one's choice."""
+
+    loss: Literal["cross-entropy", "margin", "dlr"] = Field(
+        "cross-entropy", description="what to ascend: cross-entropy, difference of logits, difference of logits ratio"
+    )
+
+
+class Fgsm(Loss):
+    """Options of the fast gradient sign method."""
+
+
+class Iterative(Loss):
+    """Options of attacks that take many steps from the clean image."""
+
+    steps: int = Field(10, ge=1, description="gradient steps")
+    step_size: Real | None = Field(
+        None, gt=0, description="length of a step in the threat's norm, data units; null takes epsilon / steps"
+    )
+    keep_going: bool = Field(
+        False, description="go on after success, for the most confident example (transfer evaluations do)"
+    )
+
+
+class MomentumIterative(Iterative):
+    """Options of the momentum iterative method."""
+
+    decay: Real = Field(1.0, ge=0, description="share of the sum of gradients that a step keeps")
+
+
+class Pgd(Loss):
     """Options of projected gradient descent."""
 
     steps: int = Field(40, ge=1, description="gradient steps a restart")
@@ -29,6 +63,97 @@ class Pgd(Options):
     )
 
 
+class Apgd(GradientOptions):
+    """Options of Auto-PGD."""
+
+    steps: int = Field(100, ge=1, description="gradient steps a restart")
+    restarts: int = Field(1, ge=1, description="starts a sample at the most")
+
+
+class ApgdTargeted(Apgd):
+    """Options of targeted Auto-PGD."""
+
+    targets: int = Field(9, ge=1, description="most likely other classes to aim at; fewer where there are fewer")
+
+
+class L1Apgd(Apgd):
+    """Options of Auto-PGD under l1."""
+
+    loss: Literal["cross-entropy", "dlr"] = Field("cross-entropy", description="what to ascend")
+    schedule: bool = Field(True, description="begin in balls of three and two times the radius")
+
+
+class FabTargeted(GradientOptions):
+    """Options of the targeted fast adaptive boundary attack."""
+
+    steps: int = Field(100, ge=1, description="steps towards the boundary a target")
+    targets: int = Field(9, ge=1, description="most likely other classes to aim at; fewer where there are fewer")
+    alpha_max: Real = Field(0.1, gt=0, le=1, description="largest weight of the projection from the clean image")
+    overshoot: Real = Field(1.05, ge=1, description="how far past the linearised boundary a step goes")
+    backward: Real = Field(0.9, gt=0, lt=1, description="share of the way kept when pulled back to the clean image")
+
+
+class DeepFool(GradientOptions):
+    """Options of DeepFool."""
+
+    steps: int = Field(50, ge=1, description="linearisations at the most")
+    overshoot: Real = Field(0.02, ge=0, description="share by which the perturbation is lengthened at the end")
+    candidates: int = Field(10, ge=2, description="most likely classes whose boundaries are looked at")
+
+
+class CarliniWagner(GradientOptions):
+    """Options of Carlini and Wagner's l2 attack."""
+
+    searches: int = Field(9, ge=1, description="binary search steps over the weight of success")
+    steps: int = Field(1000, ge=1, description="Adam steps a search step; the paper's experiments have 10,000")
+    learning_rate: Real = Field(0.01, gt=0, description="Adam's rate in the variable of the tanh")
+    weight: Real = Field(1e-3, gt=0, description="first weight of success")
+    confidence: Real = Field(0.0, ge=0, description="margin in logits the example must have")
+    abort_early: bool = Field(True, description="end a search step when a tenth of it brought no progress")
+
+
+class Ddn(GradientOptions):
+    """Options of the decoupled direction and norm attack."""
+
+    steps: int = Field(1000, ge=1, description="gradient steps")
+    norm_step: Real = Field(0.05, gt=0, lt=1, description="share by which the norm shrinks or grows a step")
+
+
+class Fmn(GradientOptions):
+    """Options of the fast minimum-norm attack."""
+
+    steps: int = Field(1000, ge=1, description="gradient steps")
+    step_size: Real = Field(1.0, gt=0, description="first length of a step; it falls to a hundredth along a cosine")
+    radius_step: Real = Field(0.05, gt=0, lt=1, description="first share by which the radius changes a step")
+
+
+class Square(Options):
+    """Options of the square attack."""
+
+    queries: int = Field(5000, ge=1, description="forward passes a restart at the most")
+    restarts: int = Field(1, ge=1, description="starts a sample at the most")
+    share: Real = Field(0.8, gt=0, le=1, description="share of the image the first squares change")
+    rescale: bool = Field(True, description="stretch the schedule of shrinking squares to the number of queries")
+
+
+class AutoAttack(GradientOptions):
+    """Options of AutoAttack."""
+
+    version: Literal["standard", "rand"] = Field(
+        "standard",
+        description="standard: APGD-CE, APGD-T, FAB-T, Square; rand: APGD-CE, APGD-DLR with 20 passes a step",
+    )
+
+
+class Noise(Options):
+    """Options of random noise."""
+
+    law: Literal["sign", "uniform"] = Field(
+        "uniform", description="sign: each entry plus or minus epsilon (l2: length epsilon); uniform: in the ball"
+    )
+    repeats: int = Field(1, ge=1, description="draws a sample, of which the worst counts")
+
+
 class Latent(Options):
     """Options of the latent attack on autoencoders."""
 
@@ -41,6 +166,10 @@ class Latent(Options):
     learning_rate: Real = Field(0.02, gt=0, description="Adam's rate")
 
 
+_BALLS = {"norms": ("linf", "l2"), "against": "classifier"}
+_TRANSFER = {"transfer": {"keep_going": True}}
+
+
 ATTACKS = Catalogue(
     "attack",
     Component(
@@ -49,7 +178,24 @@ ATTACKS = Catalogue(
         "Goodfellow, Shlens, Szegedy 2015, section 4",
         "bench.attacks.fgsm:fgsm",
         Fgsm,
-        traits={"norms": ("linf", "l2"), "against": "classifier"},
+        version=2,
+        traits={**_BALLS, "curve": "bench.attacks.fgsm:fgsm_curve"},
+    ),
+    Component(
+        "bim",
+        "Small steps along the gradient's sign (linf) or direction (l2) from the clean image, keeping the best point.",
+        "Kurakin, Goodfellow, Bengio 2017, section 2.2",
+        "bench.attacks.bim:bim",
+        Iterative,
+        traits={**_BALLS, **_TRANSFER},
+    ),
+    Component(
+        "mi-fgsm",
+        "Small steps along a running sum of normalised gradients, keeping the best point.",
+        "Dong et al. 2018, algorithm 1",
+        "bench.attacks.mi_fgsm:mi_fgsm",
+        MomentumIterative,
+        traits={**_BALLS, **_TRANSFER},
     ),
     Component(
         "pgd",
@@ -57,7 +203,104 @@ ATTACKS = Catalogue(
         "Madry, Makelov, Schmidt, Tsipras, Vladu 2018, section 2.1",
         "bench.attacks.pgd:pgd",
         Pgd,
-        traits={"norms": ("linf", "l2"), "against": "classifier", "transfer": {"keep_going": True}},
+        version=2,
+        traits={**_BALLS, **_TRANSFER},
+    ),
+    Component(
+        "apgd-ce",
+        "Auto-PGD on the cross-entropy: momentum, and steps that shorten when progress stalls.",
+        "Croce and Hein 2020, algorithm 1",
+        "bench.attacks.apgd:apgd_ce",
+        Apgd,
+        traits=_BALLS,
+    ),
+    Component(
+        "apgd-dlr",
+        "Auto-PGD on the difference of logits ratio, which rescaled logits do not hide from.",
+        "Croce and Hein 2020, section 4",
+        "bench.attacks.apgd:apgd_dlr",
+        Apgd,
+        traits=_BALLS,
+    ),
+    Component(
+        "apgd-t",
+        "Auto-PGD on the targeted difference of logits ratio, towards each of the likeliest other classes.",
+        "Croce and Hein 2020, section 4",
+        "bench.attacks.apgd:apgd_t",
+        ApgdTargeted,
+        traits=_BALLS,
+    ),
+    Component(
+        "l1-apgd",
+        "Auto-PGD with sparse steps and exact projections onto the l1 ball cut by the box.",
+        "Croce and Hein 2021, algorithm 1",
+        "bench.attacks.l1_apgd:l1_apgd",
+        L1Apgd,
+        traits={"norms": ("l1",), "against": "classifier"},
+    ),
+    Component(
+        "fab-t",
+        "Projects onto linearised decision boundaries, one likely class after another, towards the nearest example.",
+        "Croce and Hein 2020 (FAB), algorithm 1, targeted as in AutoAttack",
+        "bench.attacks.fab:fab_t",
+        FabTargeted,
+        traits={"norms": ("linf", "l2", "l1"), "against": "classifier", "nearest": True},
+    ),
+    Component(
+        "deepfool",
+        "Steps to the nearest of the linearised decision boundaries until the answer changes.",
+        "Moosavi-Dezfooli, Fawzi, Frossard 2016, algorithm 2 and section 3.3",
+        "bench.attacks.deepfool:deepfool",
+        DeepFool,
+        traits={**_BALLS, "nearest": True},
+    ),
+    Component(
+        "cw-l2",
+        "Adam on the squared l2 distance plus a weighted margin, the weight found by bisection.",
+        "Carlini and Wagner 2017, section 6.1",
+        "bench.attacks.carlini_wagner:carlini_wagner",
+        CarliniWagner,
+        traits={"norms": ("l2",), "against": "classifier", "nearest": True},
+    ),
+    Component(
+        "ddn",
+        "Gradient steps on a sphere whose radius shrinks where the example is adversarial and grows where it is not.",
+        "Rony et al. 2019, algorithm 1",
+        "bench.attacks.ddn:ddn",
+        Ddn,
+        traits={"norms": ("l2",), "against": "classifier", "nearest": True},
+    ),
+    Component(
+        "fmn",
+        "Gradient steps in a ball whose radius follows the estimated distance to the decision boundary.",
+        "Pintor, Roli, Brendel, Biggio 2021, algorithm 1",
+        "bench.attacks.fmn:fmn",
+        Fmn,
+        traits={"norms": ("linf", "l2", "l1"), "against": "classifier", "nearest": True},
+    ),
+    Component(
+        "square",
+        "Random search over squares at the edge of the ball; needs scores, no gradients.",
+        "Andriushchenko, Croce, Flammarion, Hein 2020, algorithms 1 to 3",
+        "bench.attacks.square:square",
+        Square,
+        traits=_BALLS,
+    ),
+    Component(
+        "autoattack",
+        "APGD-CE, APGD-T, FAB-T and Square, each on the samples that the ones before left standing.",
+        "Croce and Hein 2020, section 6",
+        "bench.attacks.autoattack:autoattack",
+        AutoAttack,
+        traits={**_BALLS, "passes": 4500},
+    ),
+    Component(
+        "noise",
+        "Random perturbations of the attack's size, the control every attack has to beat.",
+        "Goodfellow, Shlens, Szegedy 2015, section 6",
+        "bench.attacks.noise:noise",
+        Noise,
+        traits={**_BALLS, "curve": "bench.attacks.noise:noise_curve"},
     ),
     Component(
         "latent",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bench.randomness import derive_seed
+
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
@@ -45,6 +47,10 @@ class Draws:
     def rows(self, index: Tensor) -> Draws:
         """The generator of some of the samples."""
         return Draws(self.seeds[index])
+
+    def branch(self, name: str) -> Draws:
+        """Other generators for the same samples, for a part of an attack that needs numbers of its own."""
+        return Draws(_mix(self.seeds ^ _wrapped(derive_seed(0, name))))
 
     def uniform(self, shape: tuple[int, ...], stream: int) -> Tensor:
         """Uniform numbers in [0, 1), float32, shape (n, *shape); another `stream` gives other numbers.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.attacks.padding import call_padded
-from bench.attacks.threat import Threat
+from bench.attacks.threat import Norm, Threat
 from bench.errors import ModelError
 
 TOLERANCE = 1e-6
@@ -54,6 +54,14 @@ def check_logits(logits: Tensor, count: int, labels: Tensor | None) -> None:
         raise ModelError(f"the model returned NaN or infinite logits for {int(bad.sum())} of {count} inputs")
 
 
+def _distance(examples: Tensor, x: Tensor, norm: Norm) -> Tensor:
+    """The norm of each perturbation, shape (n,); sums in float64."""
+    if norm == "linf":
+        return (examples - x).flatten(1).abs().amax(1)
+    delta = (examples.double() - x.double()).flatten(1)
+    return delta.square().sum(1).sqrt() if norm == "l2" else delta.abs().sum(1)
+
+
 def verify(
     model: Callable[[Tensor], Tensor],
     x: Tensor,
@@ -76,14 +84,14 @@ def verify(
     Raises:
         ModelError: The model does not return finite logits for valid examples.
     """
-    delta = (examples.double() - x.double()).flatten(1)
-    distance = delta.abs().amax(1) if threat.norm == "linf" else delta.square().sum(1).sqrt()
+    distance = _distance(examples, x, threat.norm)
     flat = examples.flatten(1)
     span = threat.high - threat.low
     slack = TOLERANCE * (span if span < float("inf") else 1.0)
     inside = (flat >= threat.low - slack).all(1) & (flat <= threat.high + slack).all(1)
-    # float32 rounds a sum of many squares by more than a single difference
-    reach = threat.epsilon * (1 + TOLERANCE) + (slack if threat.norm == "linf" else slack * flat.shape[1] ** 0.5)
+    # each of many float32 differences is rounded: their sum by more than a single one
+    terms = {"linf": 1.0, "l2": flat.shape[1] ** 0.5, "l1": flat.shape[1] / 16}[threat.norm]
+    reach = threat.epsilon * (1 + TOLERANCE) + slack * max(1.0, terms)
     valid = torch.isfinite(flat).all(1) & inside & (distance <= reach)
     safe = torch.where(valid.reshape(-1, *[1] * (x.ndim - 1)), examples, x)
     with torch.inference_mode():

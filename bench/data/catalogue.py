@@ -33,6 +33,20 @@ class Mnist(DataOptions):
     split: Literal["train", "test"] = Field("test", description="the 60,000 training or 10,000 test images")
 
 
+def _distinct(values: list[int]) -> list[int]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"expected different classes, found {values}")
+    return values
+
+
+class MnistClasses(Mnist):
+    """Options of some of MNIST's classes."""
+
+    classes: Annotated[list[Annotated[int, Field(ge=0, le=9)]], AfterValidator(_distinct)] = Field(
+        [3, 7], min_length=2, description="digits to keep; the first becomes class 0, the second class 1, and so on"
+    )
+
+
 class Mixture(DataOptions):
     """Options of a mixture of equally likely Gaussians in the plane."""
 
@@ -83,6 +97,13 @@ DATA = Catalogue(
         "LeCun, Cortes, Burges 1998; CC BY-SA 3.0",
         "bench.data.mnist:Mnist",
         Mnist,
+    ),
+    Component(
+        "mnist-classes",
+        "Those of MNIST's images that show some of the digits, with classes from 0 in the order given.",
+        "LeCun, Cortes, Burges 1998; 3 against 7: Goodfellow, Shlens, Szegedy 2015, section 5",
+        "bench.data.mnist:MnistClasses",
+        MnistClasses,
     ),
     Component(
         "grid25",

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench.catalogue import Catalogue, Component, Options
+from bench.catalogue import Catalogue, Component, Options, Real
 
 Size = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=16)]
 _SHAPE = Field((1, 28, 28), strict=False, description="channels, height and width of an image")
 
 
@@ -17,6 +18,12 @@ class Softmax(Options):
 
     shape: tuple[Size, Size, Size] = _SHAPE
     classes: int = Field(10, ge=2, description="number of classes")
+
+
+class Logistic(Options):
+    """Options of logistic regression."""
+
+    shape: tuple[Size, Size, Size] = _SHAPE
 
 
 class Mlp(Softmax):
@@ -29,6 +36,24 @@ class CnnSmall(Softmax):
     """Options of the small convolutional classifier."""
 
     width: int = Field(16, ge=1, description="channels of the first convolution; the second has twice as many")
+
+
+class Maxout(Softmax):
+    """Options of the maxout network."""
+
+    hidden: list[Size] = Field([240, 240], min_length=1, description="units of the hidden layers")
+    pieces: int = Field(5, ge=1, description="linear functions a unit takes the largest of")
+    input_dropout: Real = Field(0.2, ge=0, lt=1, description="share of pixels set to 0 while training")
+    dropout: Real = Field(0.5, ge=0, lt=1, description="share of hidden units dropped while training")
+
+
+class CnnPooled(Options):
+    """Options of the convolutional classifier with poolings."""
+
+    shape: tuple[Size, Side, Side] = _SHAPE
+    classes: int = Field(10, ge=2, description="number of classes")
+    width: int = Field(32, ge=1, description="channels of the first two convolutions; the others have twice as many")
+    dropout: Real = Field(0.5, ge=0, lt=1, description="share of the first layer of 200 dropped while training")
 
 
 class Autoencoder(Options):
@@ -58,6 +83,14 @@ MODELS = Catalogue(
         traits={"kind": "classifier"},
     ),
     Component(
+        "logistic",
+        "Logistic regression of two classes on the flattened image.",
+        "Goodfellow, Shlens, Szegedy 2015, section 5",
+        "bench.models.classifiers:logistic",
+        Logistic,
+        traits={"kind": "classifier"},
+    ),
+    Component(
         "mlp",
         "A fully connected ReLU classifier.",
         "the 200-200 substitute of Papernot et al. 2017",
@@ -71,6 +104,22 @@ MODELS = Catalogue(
         "Wong and Kolter 2018, section 5",
         "bench.models.classifiers:cnn_small",
         CnnSmall,
+        traits={"kind": "classifier"},
+    ),
+    Component(
+        "cnn-pooled",
+        "Two pairs of 3x3 convolutions, each followed by a pooling, and two layers of 200.",
+        "Papernot, McDaniel, Wu, Jha, Swami 2016, table 1; Carlini and Wagner 2017",
+        "bench.models.classifiers:cnn_pooled",
+        CnnPooled,
+        traits={"kind": "classifier"},
+    ),
+    Component(
+        "maxout",
+        "A fully connected maxout network with dropout.",
+        "Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, section 5.1",
+        "bench.models.maxout:maxout",
+        Maxout,
         traits={"kind": "classifier"},
     ),
     Component(

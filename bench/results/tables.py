@@ -17,8 +17,9 @@ from bench.suite.jobs import Plan
 from bench.suite.schema import Reconstruction, Robustness, Transfer
 from bench.suite.spec import Suite
 
-KNOWN = ("attacked", "inferred", "misclassified")
-"""How an outcome is known: attacked at this epsilon, inferred from a smaller one, or wrong before any attack."""
+KNOWN = ("attacked", "inferred", "misclassified", "measured")
+"""How an outcome is known: attacked at this epsilon; inferred from what happened at another; wrong before any attack;
+measured, as the distance of the nearest example an attack found."""
 
 _OUTCOME_COLUMNS = (
     "evaluation", "model", "trial", "attack", "surrogate", "threat", "sample", "label", "correct", "broken", "known",

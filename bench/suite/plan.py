@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.attacks.catalogue import ATTACKS
 from bench.data import needs_running
 from bench.suite.inputs import Input, Inputs
 from bench.suite.jobs import Cell, ContentOf, Job, Plan
@@ -130,6 +131,7 @@ class _Planner:
             stop = min(start + CHUNK, end)
             shared = {
                 "threat": threat,
+                "budget": None if block.budget is None else block.budget.model_dump(),
                 "every": isinstance(block, Transfer),
                 "seed": self.suite.seed,
                 "start": start,
@@ -229,4 +231,8 @@ def _passes(use: Use) -> float:
     """Gradient steps of an attack of ours, for the estimate of the time left; a guess for a user's own."""
     if use.imported:
         return 20.0
-    return float(use.options.get("steps", 1) * use.options.get("restarts", 1))
+    traits, options = ATTACKS[use.name].traits, use.options
+    if "passes" in traits:
+        return float(traits["passes"])
+    steps = options.get("steps", options.get("queries", 3) / 3)
+    return float(steps * options.get("restarts", 1) * options.get("targets", 1) * options.get("searches", 1))

@@ -104,7 +104,7 @@ class Model(Options):
 class Threat(Options):
     """The threat model of a robustness or transfer evaluation."""
 
-    norm: Literal["linf", "l2"] = Field(description="norm of the perturbation")
+    norm: Literal["linf", "l2", "l1"] = Field(description="norm of the perturbation")
     epsilon: list[Annotated[Real, Field(ge=0)]] = Field(
         min_length=1, description="radii in data units; each is a row (matrix axis)"
     )
@@ -112,6 +112,13 @@ class Threat(Options):
         "none",
         description="class to reach: none (untargeted), the label's successor, a random other, the least likely",
     )
+
+
+class Budget(Options):
+    """What one attack may cost for one sample at one epsilon; the best it found until then is its result."""
+
+    forwards: int | None = Field(None, ge=1, description="forward passes at the most; null for any number")
+    backwards: int | None = Field(None, ge=1, description="backward passes at the most; null for any number")
 
 
 def _one_or_many(value: object) -> object:
@@ -137,6 +144,7 @@ class Robustness(Evaluation):
     kind: Literal["robustness"] = Field(description="what the evaluation does")
     models: list[str] = Field(min_length=1, description="classifiers (matrix axis)")
     threat: ThreatField = Field(description="norm, radii and goal")
+    budget: Budget | None = Field(None, description="passes an attack may cost a sample at an epsilon; null for any")
     attacks: list[UseField] = Field(min_length=1, description="attacks (matrix axis; `bench list attacks`)")
     metrics: list[UseField] = Field(
         default_factory=lambda: [Use(name="robust_accuracy", label="robust_accuracy")],
@@ -152,6 +160,7 @@ class Transfer(Evaluation):
     surrogates: list[str] = Field(min_length=1, description="classifiers to craft on (matrix axis)")
     victims: list[str] = Field(min_length=1, description="classifiers to try on (matrix axis)")
     threat: ThreatField = Field(description="norm, radii and goal")
+    budget: Budget | None = Field(None, description="passes an attack may cost a sample at an epsilon; null for any")
     attacks: list[UseField] = Field(min_length=1, description="attacks (matrix axis)")
     metrics: list[UseField] = Field(
         default_factory=lambda: [Use(name="success_rate", label="success_rate")],

@@ -27,6 +27,51 @@ class Adversarial(Standard):
     warm_up: Real = Field(0.0, ge=0, le=1, description="share of the training over which the radius grows from 0")
 
 
+class Sgd(Options):
+    """Options of stochastic gradient descent with momentum."""
+
+    epochs: int = Field(20, ge=1, description="passes over the training data")
+    batch_size: int = Field(100, ge=1, description="samples a step")
+    learning_rate: Real = Field(0.1, gt=0, description="rate of the first step")
+    decay: Real = Field(1.0, ge=1, description="what the rate is divided by after every step")
+    momentum: Real = Field(0.5, ge=0, lt=1, description="momentum of the first epoch")
+    final_momentum: Real | None = Field(
+        None, ge=0, lt=1, description="momentum it grows to, linearly by epochs; null keeps the first"
+    )
+    momentum_epochs: int = Field(250, ge=1, description="the epoch, from 1, in which the final momentum is reached")
+    nesterov: bool = Field(False, description="Nesterov's form of the momentum")
+    max_column_norm: Real | None = Field(
+        None, gt=0, description="longest vector of incoming weights of a unit, kept after every step; null for no bound"
+    )
+
+
+class FgsmAdversarial(Sgd):
+    """Options of training on a mixture of clean and FGSM losses."""
+
+    alpha: Real = Field(0.5, ge=0, le=1, description="weight of the clean loss; the adversarial one has the rest")
+    epsilon: Real = Field(0.25, gt=0, description="length of the step along the gradient's sign, data units")
+    clip: bool = Field(False, description="clip the examples to [0, 1]; the paper mentions no clipping")
+
+
+class NoiseControl(Sgd):
+    """Options of training on noisy images."""
+
+    law: Literal["sign", "uniform"] = Field("sign", description="each pixel plus or minus epsilon, or within epsilon")
+    epsilon: Real = Field(0.25, gt=0, description="size of the noise, data units")
+
+
+class Distillation(Options):
+    """Options of defensive distillation."""
+
+    temperature: Real = Field(100.0, gt=0, description="what logits are divided by in both trainings")
+    epochs: int = Field(50, ge=1, description="passes over the training data, of teacher and student each")
+    start_epochs: int = Field(1, ge=1, description="passes at temperature 1 that give both their common start")
+    batch_size: int = Field(128, ge=1, description="samples a step")
+    learning_rate: Real = Field(0.01, gt=0, description="rate")
+    momentum: Real = Field(0.9, ge=0, lt=1, description="momentum")
+    nesterov: bool = Field(True, description="Nesterov's form of the momentum")
+
+
 class Autoencoding(Options):
     """Options of training an autoencoder."""
 
@@ -61,6 +106,38 @@ RECIPES = Catalogue(
         "Madry, Makelov, Schmidt, Tsipras, Vladu 2018, section 2",
         "bench.training.classifying:adversarial",
         Adversarial,
+        traits={"kind": "classifier"},
+    ),
+    Component(
+        "sgd",
+        "Gradient descent with momentum on the cross-entropy of clean images, with the bound maxout networks need.",
+        "Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, section 5.1",
+        "bench.training.descending:sgd",
+        Sgd,
+        traits={"kind": "classifier"},
+    ),
+    Component(
+        "fgsm-adversarial",
+        "Gradient descent with momentum on a mixture of the clean loss and that of FGSM examples.",
+        "Goodfellow, Shlens, Szegedy 2015, section 6",
+        "bench.training.fgsm_adversarial:fgsm_adversarial",
+        FgsmAdversarial,
+        traits={"kind": "classifier"},
+    ),
+    Component(
+        "noise-control",
+        "Gradient descent with momentum on images with random noise, the control of adversarial training.",
+        "Goodfellow, Shlens, Szegedy 2015, section 6",
+        "bench.training.noise_control:noise_control",
+        NoiseControl,
+        traits={"kind": "classifier"},
+    ),
+    Component(
+        "distillation",
+        "A student learns a teacher's probabilities at a high temperature.",
+        "Papernot, McDaniel, Wu, Jha, Swami 2016; protocol of Carlini and Wagner 2017",
+        "bench.training.distilling:distillation",
+        Distillation,
         traits={"kind": "classifier"},
     ),
     Component(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench.attacks.draws import Draws
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import input_gradient
-from bench.attacks.pgd import random_start
+from bench.attacks.noise import random_point
 from bench.attacks.threat import Norm, Threat
 from bench.randomness import derive_seed
 from bench.training.common import Report, TrainingData, TrainingLog, batches
@@ -63,7 +63,7 @@ def adversarial(
         threat = Threat(norm, radius)
         length = (2.5 * radius / steps) if step_size is None else step_size * radius / epsilon
         seeds = torch.randint(2**62, (x.shape[0],), generator=draws).to(x.device)
-        goal, point = Goal(y), random_start(x, threat, Draws(seeds), 0)
+        goal, point = Goal(y), random_point(x, threat, Draws(seeds), 0)
         for _ in range(steps):
             gradient, _ = input_gradient(model, point, goal.loss)
             point = threat.project(point + length * threat.steepest(gradient), x)

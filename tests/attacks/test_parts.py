@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bench.attacks.draws import Draws
 from bench.attacks.goal import Goal
+from bench.attacks.noise import random_point
 from bench.attacks.padding import call_padded, least_rows
-from bench.attacks.pgd import random_start
 from bench.attacks.threat import Threat, sizes
 from bench.attacks.verify import verify
 from bench.engine.work.classify import choose_targets
@@ -52,7 +52,7 @@ def test_draws_are_the_numbers_of_splitmix64() -> None:
     assert Draws(torch.tensor([seed])).uniform((3,), stream)[0].tolist() == pytest.approx(expected, abs=0)
 
 
-@given(st.integers(0, 2**31), st.sampled_from(["linf", "l2"]), st.floats(0, 2))
+@given(st.integers(0, 2**31), st.sampled_from(["linf", "l2", "l1"]), st.floats(0, 2))
 @settings(max_examples=50, deadline=None)
 def test_projection_is_idempotent_and_inside(seed, norm, epsilon) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -68,12 +68,12 @@ def test_projection_is_idempotent_and_inside(seed, norm, epsilon) -> None:
 def test_random_starts_fill_the_ball() -> None:
     x = torch.full((4000, 3), 0.5)
     draws = Draws(torch.arange(4000))
-    cube = random_start(x, Threat("linf", 0.2, -9, 9), draws, 0) - x
+    cube = random_point(x, Threat("linf", 0.2, -9, 9), draws, 0) - x
     assert scipy.stats.kstest((cube.flatten() / 0.4 + 0.5).numpy(), "uniform").pvalue > 1e-3
-    ball = random_start(x, Threat("l2", 0.2, -9, 9), draws, 0) - x
+    ball = random_point(x, Threat("l2", 0.2, -9, 9), draws, 0) - x
     # the radius of a uniform point of a 3-ball has distribution function r^3
     assert scipy.stats.kstest(((sizes(ball, "l2") / 0.2) ** 3).numpy(), "uniform").pvalue > 1e-3
-    assert not torch.equal(ball, random_start(x, Threat("l2", 0.2, -9, 9), draws, 1) - x)
+    assert not torch.equal(ball, random_point(x, Threat("l2", 0.2, -9, 9), draws, 1) - x)
 
 
 def test_margins_tell_the_goal() -> None:

@@ -9,20 +9,36 @@ import torch
 from torch import Tensor
 
 from bench.attacks.attack import Attack, create
+from bench.attacks.budget import Budget
 from bench.attacks.catalogue import ATTACKS
+from bench.attacks.curve import ATTACKED, curve
 from bench.attacks.threat import sizes
-from bench.errors import AttackError
 
 BIG = 1e6  # a box so wide that it never binds
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
-    "fgsm": [{}],
+    "fgsm": [{}, {"loss": "margin", "temperature": 3.0}],
+    "bim": [{}, {"keep_going": True}],
+    "mi-fgsm": [{}, {"loss": "dlr"}],
     "pgd": [
         {"steps": 10},
         {"steps": 5, "restarts": 3},
         {"steps": 10, "start": "clean"},
         {"steps": 10, "keep_going": True},
+        {"steps": 10, "eot": 2, "bpda": True},
     ],
+    "apgd-ce": [{"steps": 25}, {"steps": 10, "restarts": 2}],
+    "apgd-dlr": [{"steps": 25}],
+    "apgd-t": [{"steps": 20, "targets": 3}],
+    "l1-apgd": [{"steps": 40}, {"steps": 40, "schedule": False}],
+    "fab-t": [{"steps": 20}],
+    "deepfool": [{}],
+    "cw-l2": [{"searches": 5, "steps": 200, "weight": 0.1, "learning_rate": 0.05}],
+    "ddn": [{"steps": 100}],
+    "fmn": [{"steps": 200}],
+    "square": [{"queries": 150}, {"queries": 60, "restarts": 2, "rescale": False}],
+    "autoattack": [{}],
+    "noise": [{"law": "sign"}, {"repeats": 3}],
 }
 CASES = [
     pytest.param(entry.name, norm, options, id=f"{entry.name}-{norm}-{options}")
@@ -31,8 +47,16 @@ CASES = [
     for norm in entry.traits["norms"]
     for options in OPTIONS[entry.name]
 ]
-EPSILON = {"linf": 0.1, "l2": 0.4}
+EPSILON = {"linf": 0.1, "l2": 0.4, "l1": 0.9}
 every_attack = pytest.mark.parametrize(("name", "norm", "options"), CASES)
+every_strong_attack = pytest.mark.parametrize(
+    ("name", "norm", "options"), [case for case in CASES if case.values[0] != "noise"]
+)
+exact_on_lines = pytest.mark.parametrize(
+    ("name", "norm", "options"), [case for case in CASES if case.values[0] not in ("noise", "square")]
+)
+SLACK = {"l1-apgd": 0.001, "cw-l2": 0.03, "ddn": 0.03, "fmn": 0.05, "deepfool": 0.03, "fab-t": 0.06}
+"""How near the exact radius an attack that is not exact on a linear model may be wrong, relative."""
 
 
 def make(name: str, norm: Any, options: dict[str, Any], **more: Any) -> Attack:
@@ -50,7 +74,7 @@ def test_examples_stay_in_the_ball_and_the_box(name, norm, options, curved, imag
     assert bool(result.valid.all())
 
 
-@every_attack
+@every_strong_attack
 def test_success_is_what_the_model_says_of_the_examples(name, norm, options, curved, images) -> None:
     x, y = images
     result = make(name, norm, options)(curved, x, y)
@@ -59,7 +83,7 @@ def test_success_is_what_the_model_says_of_the_examples(name, norm, options, cur
     assert 8 < int(result.success.sum()) < 40, "the case must hold both outcomes to mean something"
 
 
-@every_attack
+@every_strong_attack
 def test_a_targeted_attack_reaches_its_target(name, norm, options, curved, images) -> None:
     x, y = images
     targets = (y + 1) % 8
@@ -75,15 +99,16 @@ def test_a_sample_fares_alike_in_any_batch_and_order(name, norm, options, curved
     x, y = images
     ids = [f"sample {index}" for index in range(len(x))]
     attack = make(name, norm, options, seed=5)
-    whole = attack(curved, x, y, ids=ids).x_adv
+    whole = attack(curved, x, y, ids=ids)
     for size in (1, 7):
-        parts = [
-            attack(curved, x[i : i + size], y[i : i + size], ids=ids[i : i + size]).x_adv for i in range(0, 40, size)
-        ]
-        assert torch.equal(torch.cat(parts), whole)
+        again = attack(curved, x, y, ids=ids, batch_size=size)
+        assert torch.equal(again.x_adv, whole.x_adv)
+        assert torch.equal(again.forwards, whole.forwards), "a sample's cost is its own"
+        assert torch.equal(again.backwards, whole.backwards)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-    shuffled = attack(curved, x[order], y[order], ids=[ids[index] for index in order]).x_adv
-    assert torch.equal(shuffled, whole[order])
+    shuffled = attack(curved, x[order], y[order], ids=[ids[index] for index in order])
+    assert torch.equal(shuffled.x_adv, whole.x_adv[order])
+    assert torch.equal(shuffled.forwards, whole.forwards[order])
 
 
 @every_attack
@@ -96,8 +121,8 @@ def test_attacks_leave_no_trace(name, norm, options, curved, images) -> None:
     assert all(parameter.grad is None for parameter in curved.parameters())
 
 
-@every_attack
-@pytest.mark.parametrize("seed", range(5))
+@exact_on_lines
+@pytest.mark.parametrize("seed", range(3))
 def test_two_classes_of_a_linear_model_are_solved_exactly(name, norm, options, seed, linear) -> None:
     """The loss of a linear model rises fastest along one direction, so one step of length epsilon is optimal.
 
@@ -107,14 +132,14 @@ def test_two_classes_of_a_linear_model_are_solved_exactly(name, norm, options, s
     x = torch.randn(200, 12, generator=torch.Generator().manual_seed(seed))
     y = model(x).argmax(1)
     normal = model.weight[1] - model.weight[0]
-    dual = normal.abs().sum() if norm == "linf" else normal.norm()
+    dual = {"linf": normal.abs().sum(), "l2": normal.norm(), "l1": normal.abs().max()}[norm]
     distance = (model(x)[:, 0] - model(x)[:, 1]).abs() / dual
     epsilon = float(distance.median())
     if name == "pgd":
         options = {**options, "steps": 25, "step_size": epsilon / 5}
     result = make(name, norm, options, epsilon=epsilon, low=-BIG, high=BIG)(model, x, y)
-    clear = (distance - epsilon).abs() > 1e-4 * epsilon
-    assert int(clear.sum()) >= 195
+    clear = (distance - epsilon).abs() > SLACK.get(name, 1e-4) * epsilon
+    assert int(clear.sum()) >= 180
     assert result.success[clear].tolist() == (distance < epsilon)[clear].tolist()
 
 
@@ -125,26 +150,55 @@ def test_epsilon_zero_leaves_the_image(name, norm, options, curved, images) -> N
 
 
 @every_attack
-def test_passes_are_counted(name, norm, options, curved, images) -> None:
+def test_each_pass_is_counted_once(name, norm, options, curved, images, monkeypatch) -> None:
+    monkeypatch.setattr("bench.attacks.padding.least_rows", lambda _: 1)
     x, y = images
-    passed = []
+    passed: dict[str, int] = {"forwards": 0, "backwards": 0}
 
     def spying(batch: Tensor) -> Tensor:
-        passed.append(len(batch))
+        passed["forwards"] += len(batch)
+        if batch.requires_grad:
+            batch = batch * 1.0
+            batch.register_hook(lambda gradient: passed.update(backwards=passed["backwards"] + len(gradient)))
         return curved(batch)
 
     result = make(name, norm, options)(spying, x, y)
+    verified = len(x)
+    assert result.forwards.sum() == passed["forwards"] - verified
+    assert result.backwards.sum() == passed["backwards"]
     if name == "fgsm":
         assert result.forwards.tolist() == [1.0] * 40
-        assert result.backwards.tolist() == [1.0] * 40
-    elif options.get("keep_going"):
-        assert result.forwards.sum() == pytest.approx(40 * 11, rel=1e-5)
-        assert result.backwards.sum() == pytest.approx(40 * 10, rel=1e-5)
-    else:
-        # fooled samples leave, so fewer pass than steps ask for; the padding of narrow batches is not counted
-        most = options["steps"] * options.get("restarts", 1)
-        assert 40 <= float(result.backwards.sum()) < 40 * most
-        assert float(result.forwards.sum()) < sum(passed)
+
+
+@every_strong_attack
+def test_a_budget_is_never_exceeded_and_what_was_found_is_kept(name, norm, options, curved, images) -> None:
+    x, y = images
+    whole = make(name, norm, options)(curved, x, y)
+    most = int(whole.forwards.max())
+    budget = Budget(forwards=max(1, most // 2))
+    half = make(name, norm, options, budget=budget)(curved, x, y)
+    assert float(half.forwards.max()) <= max(1, most // 2)
+    assert bool(half.valid.all())
+    # what was reached within the budget without one is reached with it
+    early = whole.success & (whole.forwards <= max(1, most // 2))
+    assert bool((half.success | ~early).all())
+
+
+@every_strong_attack
+def test_a_curve_agrees_with_separate_attacks(name, norm, options, curved, images) -> None:
+    x, y = images
+    x, y = x[:20], y[:20]
+    epsilons = [EPSILON[norm] * factor for factor in (0.5, 1.0, 2.0)]
+    whole = curve(make(name, norm, options), curved, x, y, epsilons=epsilons)
+    assert bool((whole.success[:-1] <= whole.success[1:]).all()), "broken at a radius, broken at a larger one"
+    for level, epsilon in enumerate(epsilons):
+        distance = sizes(whole.examples[level] - x, norm)
+        assert float(distance[whole.success[level]].max()) <= epsilon * (1 + 1e-6) + 1e-6
+        alone = make(name, norm, options, epsilon=epsilon)(curved, x, y)
+        assert int((alone.success != whole.success[level]).sum()) <= 1
+        if not create(name, norm=norm, epsilon=epsilon).shared_curve:
+            attacked = whole.known[level] == ATTACKED
+            assert torch.equal(alone.success[attacked], whole.success[level][attacked])
 
 
 def test_more_steps_and_restarts_never_do_worse(curved, images) -> None:
@@ -171,27 +225,3 @@ def test_pgd_returns_its_best_point_not_its_last() -> None:
     assert bool(result.success)
     # from 0.5 one step lands on the ridge at 0.56, where class 1 leads by 2
     assert float(result.x_adv.mean()) == pytest.approx(0.56, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"x": torch.zeros(2, 4, dtype=torch.uint8)}, "expected images as floats in [0, 1], found torch.uint8"),
-        ({"x": torch.zeros(0, 4), "y": torch.zeros(0, dtype=torch.int64)}, "found an empty batch"),
-        ({"x": torch.full((2, 4), 1.5)}, "expected inputs in [0, 1], found [1.5, 1.5]"),
-        ({"x": torch.full((2, 4), torch.nan)}, "expected inputs in [0, 1], found [nan, nan]"),
-        ({"y": torch.zeros(3, dtype=torch.int64)}, "expected labels of shape (2,), int64, found (3,)"),
-        ({"y": torch.zeros(2)}, "expected labels of shape (2,), int64, found (2,), torch.float32"),
-        ({"targets": torch.tensor([0, 1])}, "1 targets equal the label"),
-    ],
-)
-def test_wrong_input_gets_a_sentence(change, sentence, linear) -> None:
-    given = {"x": torch.zeros(2, 4), "y": torch.zeros(2, dtype=torch.int64), "targets": None, **change}
-    with pytest.raises(AttackError) as caught:
-        create("fgsm", norm="linf", epsilon=0.1)(linear(4, 3, 0), given["x"], given["y"], targets=given["targets"])
-    assert sentence in str(caught.value)
-
-
-def test_a_model_in_training_mode_is_refused(linear) -> None:
-    with pytest.raises(AttackError, match="training mode"):
-        create("fgsm", norm="linf", epsilon=0.1)(linear(4, 3, 0).train(), torch.zeros(2, 4), torch.zeros(2).long())

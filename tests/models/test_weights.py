@@ -81,7 +81,7 @@ def test_a_run_uses_them(toy: Workshop, name: str) -> None:
 
 def test_architectures_of_ours_take_them_too(workshop: Workshop) -> None:
     """Weights that always say 7."""
-    torch.save({"head.weight": torch.zeros(10, 784), "head.bias": torch.eye(10)[7]}, "seven.pt")
+    torch.save({"head.weight": torch.zeros(10, 784), "head.bias": 5 * torch.eye(10)[7]}, "seven.pt")
     run = workshop.run(
         """
         suite: ours

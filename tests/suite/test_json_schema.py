@@ -60,7 +60,7 @@ def test_a_suite_of_every_part_fits(validator: Draft202012Validator, valid: str)
         ("kind: robustness", "kind: whitebox"),
         ("kind: robustness", "kind: generation"),
         ("[softmax, wide, mine]", "[]"),
-        ("norm: linf", "norm: l1"),
+        ("norm: linf", "norm: l0"),
         ("[0.1, 8/255]", "[0.1, -1]"),
         ("[0.1, 8/255]", "[]"),
         ("[fgsm,", "[fgms,"),
@@ -132,8 +132,9 @@ def test_options_in_words() -> None:
         "epsilon: number above 0, required: radius of the ball, data units",
         "steps: whole number of at least 1, default 10: gradient steps a batch; 1 is FGSM training from a random start",
     ]
-    assert option_lines(Pgd)[1].startswith("step_size: number above 0 or null, default null: ")
-    assert option_lines(Pgd)[4].startswith("keep_going: true or false, default false: ")
+    lines = {line.partition(":")[0]: line for line in option_lines(Pgd)}
+    assert lines["step_size"].startswith("step_size: number above 0 or null, default null: ")
+    assert lines["keep_going"].startswith("keep_going: true or false, default false: ")
     assert option_lines(Latent)[0].startswith("trade_off: non-empty list of numbers")
     (words,) = [line for line in option_lines(Npz) if line.startswith("range")]
     assert words.startswith("range: list of 2 numbers, default [0, 1]: ")

@@ -26,7 +26,7 @@ evaluations:
     kind: robustness
     models: [cn, gan]
     data: digit
-    threat: {norm: l1, epsilon: [-0.1, 1/0]}
+    threat: {norm: l0, epsilon: [-0.1, 1/0]}
     attacks: [fgms, {pgd: {step: 4}}, {pgd: {steps: 0}, as: pgd-0}]
     metrics: [robust_acuracy, modes]
     timeout: soon
@@ -53,7 +53,7 @@ def test_all_mistakes_of_a_suite_are_told_at_once_with_their_places(mistakes: Mi
         "s.yaml:12:14: evaluations.whitebox.models.0: unknown model 'cn'; did you mean 'cnn'?",
         "s.yaml:12:18: evaluations.whitebox.models.1: a robustness evaluation needs a classifier; 'gan' is a generator",
         "s.yaml:13:11: evaluations.whitebox.data: unknown data set 'digit'; did you mean 'digits'?",
-        "s.yaml:14:20: evaluations.whitebox.threat.norm: expected 'linf' or 'l2', found 'l1'",
+        "s.yaml:14:20: evaluations.whitebox.threat.norm: expected 'linf', 'l2' or 'l1', found 'l0'",
         "s.yaml:14:34: evaluations.whitebox.threat.epsilon.0: expected a number of at least 0, found -0.1",
         "s.yaml:14:40: evaluations.whitebox.threat.epsilon.1: '1/0' divides by zero",
         "s.yaml:15:15: evaluations.whitebox.attacks.0: unknown attack 'fgms'; did you mean 'fgsm'?",
@@ -74,7 +74,7 @@ def test_all_mistakes_of_a_suite_are_told_at_once_with_their_places(mistakes: Mi
 
 NAME = "expected a name of letters, digits and '-_.+'"
 KINDS = "expected `kind:` with one of robustness, transfer, reconstruction, generation"
-SOURCES = "expected `source:` with one of mnist, grid25, ring8, npz, folder, torchvision or package.module:callable"
+SOURCES = "expected `source:` with one of mnist, mnist-classes, grid25, ring8, npz, folder, torchvision or package.module:callable"
 
 
 @pytest.mark.parametrize(

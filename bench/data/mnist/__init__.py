@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.catalogue import Mnist as MnistOptions
+from bench.data.catalogue import MnistClasses as MnistClassesOptions
 from bench.data.samples import Samples
 from bench.errors import DataError
 
@@ -35,6 +36,35 @@ class Mnist:
         return _load(options.split)
 
 
+class MnistClasses:
+    """The images of some of MNIST's digits, with classes 0, 1, ... in the order in which the digits are named.
+
+    Images keep the names they have in MNIST.
+
+    >>> from bench.data import load_named
+    >>> samples = load_named("mnist-classes", classes=[7, 1], split="test", take=3)
+    >>> samples.y.tolist(), samples.ids
+    ([0, 1, 1], ('test-00000', 'test-00002', 'test-00005'))
+    """
+
+    def fingerprint(self, options: MnistClassesOptions) -> str:
+        """The content of the two files of the split, and the digits."""
+        return f"mnist/{_digest(options.split)}/{options.classes}"
+
+    def count(self, options: MnistClassesOptions) -> int:
+        """How many images show one of the digits."""
+        return int(np.isin(_labels(options.split), options.classes).sum())
+
+    def load(self, options: MnistClassesOptions) -> Samples:
+        """The images that show one of the digits, in the files' order."""
+        whole = _load(options.split)
+        digits = _labels(options.split)
+        rows = np.flatnonzero(np.isin(digits, options.classes))
+        classes = np.full(10, -1, np.int64)
+        classes[options.classes] = np.arange(len(options.classes))
+        return Samples(whole.x[rows], classes[digits[rows]], tuple(whole.ids[row] for row in rows.tolist()))
+
+
 def _path(split: str, part: str) -> Path:
     path = _FOLDER / f"{_FILES[split]}-{part}-ubyte.gz"
     if not path.exists():
@@ -51,8 +81,12 @@ def _digest(split: str) -> str:
 @cache
 def _load(split: str) -> Samples:
     images = _read(_path(split, "images-idx3"), magic=2051, header=16).reshape(-1, 1, 28, 28)
-    labels = _read(_path(split, "labels-idx1"), magic=2049, header=8).astype(np.int64)
-    return Samples(images, labels, tuple(f"{split}-{index:05d}" for index in range(len(images))))
+    return Samples(images, _labels(split), tuple(f"{split}-{index:05d}" for index in range(len(images))))
+
+
+@cache
+def _labels(split: str) -> NDArray[np.int64]:
+    return _read(_path(split, "labels-idx1"), magic=2049, header=8).astype(np.int64)
 
 
 def _read(path: Path, *, magic: int, header: int) -> NDArray[np.uint8]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.attacks.attack import Attack
+from bench.attacks.budget import Budget
+from bench.attacks.curve import MISCLASSIFIED, curve
 from bench.attacks.padding import call_padded
 from bench.attacks.threat import Threat
 from bench.attacks.verify import check_logits, verify
@@ -20,9 +22,6 @@ from bench.engine.work.calling import classifier
 from bench.engine.work.workplace import VERIFY_BATCH, Workplace
 from bench.errors import DataError, MetricError
 from bench.randomness import derive_seed
-
-ATTACKED, INFERRED, MISCLASSIFIED = 0, 1, 2
-"""How an outcome is known: attacked at this epsilon, inferred from a smaller one, or wrong before any attack."""
 
 
 def _chunk(work: Mapping[str, Any], place: Workplace) -> tuple[Samples, Tensor, Tensor]:
@@ -63,10 +62,9 @@ def choose_targets(rule: str, logits: Tensor, y: Tensor, seeds: list[int]) -> Te
 
 
 def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Craft examples at each epsilon, smallest first.
+    """Craft examples at each epsilon, sharing what can be shared between them (see `bench.attacks.curve`).
 
-    For a model's own robustness only correctly classified samples are attacked, and a sample broken at one epsilon
-    keeps its example at the larger ones, where it is valid as well. For transfer every sample is attacked at every
+    For a model's own robustness only correctly classified samples are attacked. For transfer every sample is, at every
     epsilon.
     """
     samples, x, y = _chunk(work, place)
@@ -76,19 +74,31 @@ def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     targets = choose_targets(work["threat"]["target"], logits, y, seeds)
     radii = work["threat"]["epsilon"]
     correct = logits.argmax(1) == y
+    rows = torch.arange(len(x), device=x.device) if every else correct.nonzero().squeeze(1)
+    budget = Budget(**work["budget"]) if work["budget"] else None
+    method = Attack(work["attack"]["name"], _threat(work, max(radii)), work["seed"], work["attack"]["options"], budget)
     examples = x.expand(len(radii), *x.shape).clone()
     known = torch.full((len(radii), len(x)), MISCLASSIFIED, dtype=torch.uint8)
     costs = torch.zeros(2, len(radii), len(x))
-    broken = torch.zeros_like(correct)
-    for level, epsilon in enumerate(radii):
-        method = Attack(work["attack"]["name"], _threat(work, epsilon), work["seed"], work["attack"]["options"])
-        if level > 0 and not every:
-            examples[level][broken] = examples[level - 1][broken]
-            known[level][broken.cpu()] = INFERRED
-        rows = torch.arange(len(x), device=x.device) if every else (correct & ~broken).nonzero().squeeze(1)
-        _attack_rows(method, model, place, samples, x, y, targets, rows, examples[level], costs[:, level], broken)
-        known[level][rows.cpu()] = ATTACKED
-        place.report((level + 1) / len(radii))
+
+    def batch(part: slice) -> None:
+        chosen = rows[part]
+        aims = None if targets is None else targets[chosen]
+        ids = [samples.ids[index] for index in chosen.tolist()]
+
+        def report(share: float) -> None:
+            place.report((part.start + share * len(chosen)) / len(rows))
+
+        found = curve(
+            method, model, x[chosen], y[chosen], epsilons=radii, targets=aims, ids=ids, every=every, report=report
+        )
+        examples[:, chosen] = found.examples
+        here = chosen.cpu()
+        known[:, here] = found.known
+        costs[:, :, here] = torch.stack([found.forwards, found.backwards])
+
+    if len(rows):
+        place.batched(batch, len(rows))
     arrays = {
         "examples": examples.cpu().numpy(),
         "known": known.numpy(),
@@ -99,34 +109,6 @@ def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     if targets is not None:
         arrays["targets"] = targets.cpu().numpy()
     return {"epsilon": radii}, arrays
-
-
-def _attack_rows(
-    method: Attack,
-    model: Callable[[Tensor], Tensor],
-    place: Workplace,
-    samples: Samples,
-    x: Tensor,
-    y: Tensor,
-    targets: Tensor | None,
-    rows: Tensor,
-    examples: Tensor,
-    costs: Tensor,
-    broken: Tensor,
-) -> None:
-    """Attack some samples at one epsilon and note examples, costs and what broke, in place."""
-
-    def batch(part: slice) -> None:
-        chosen = rows[part]
-        aims = None if targets is None else targets[chosen]
-        ids = [samples.ids[index] for index in chosen.tolist()]
-        result = method(model, x[chosen], y[chosen], targets=aims, ids=ids)
-        examples[chosen] = result.x_adv
-        broken[chosen] |= result.success.to(broken.device)
-        costs[:, chosen.cpu()] = torch.stack([result.forwards, result.backwards])
-
-    if len(rows):
-        place.batched(batch, len(rows))
 
 
 def judge(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

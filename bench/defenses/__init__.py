@@ -1,0 +1,1 @@
+"""Defences, and what an attack needs to know of them."""
