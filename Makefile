@@ -11,7 +11,7 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check bench tests
 	$(BIN)/ruff check bench tests
 	$(BIN)/mypy
-	GOMP_SPINCOUNT=30000 $(BIN)/pytest   # threads that spin while others want the cores are ten times slower
+	OMP_NUM_THREADS=1 $(BIN)/pytest   # the models of tests are so small that a second thread gets in the way
 
 # ours beside foolbox, torchattacks, ART and pyautoattack: a table, in about an hour; ARGS=--quick for a look
 speed: .venv-peers/installed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -131,8 +132,9 @@ def ddn(
     """Walk along a sphere around the clean input that shrinks after each example and grows after each failure.
 
     Steps along the normalised gradient of the cross-entropy fall from one width of the box to a hundredth along a
-    cosine, and the first sphere has a radius of one width (1 where there is no box), as published for [0, 1]. Where
-    the gradient vanishes, a sample moves in a random direction of its own. What `first_look` sees counts as well.
+    cosine, and the first sphere has a radius of one width (1 where there is no box), as published for [0, 1]. The
+    gradient is taken in a form that does not vanish where the model is sure; where it does vanish, a sample that is no
+    example moves in a random direction of its own. What `first_look` sees counts as well.
 
     Args:
         model: Inputs to logits (n, classes).
@@ -164,7 +166,7 @@ def ddn(
     stray = draws.rows(rows).normal(tuple(x.shape[1:]), 0).to(x.dtype)
     for step in range(steps + 1):
         if step < steps:
-            gradient, logits = input_gradient(part, point, aim.loss)
+            gradient, logits = input_gradient(part, point, partial(_log_odds, aim))
         else:
             with torch.no_grad():
                 logits = part(point)
@@ -190,6 +192,17 @@ def ddn(
         point = (origin + delta).clamp_(threat.low, threat.high)
     best.put(rows, near)
     return best.points
+
+
+def _log_odds(goal: Goal, logits: Tensor) -> Tensor:
+    """The log odds of the goal, shape (n,): their gradients have the direction of the cross-entropy's.
+
+    The cross-entropy is the softplus of its label's log odds. Its own gradient vanishes where a model is sure.
+    """
+    wanted = (goal.labels if goal.targets is None else goal.targets)[:, None]
+    own = logits.gather(1, wanted).squeeze(1)
+    others = logits.scatter(1, wanted, -torch.inf).logsumexp(1)
+    return others - own if goal.targets is None else own - others
 
 
 def direction(gradient: Tensor, stray: Tensor | None = None) -> Tensor:

@@ -217,6 +217,22 @@ def test_ddn_finds_its_way_off_a_plateau() -> None:
     assert found.tolist() == pytest.approx([0.75] * 3, rel=0.01)
 
 
+@pytest.mark.parametrize("targeted", [False, True])
+def test_ddn_is_not_masked_by_a_model_that_is_sure(targeted, curved, images) -> None:
+    """Logits a thousand times as large: the cross-entropy's gradient is 0 in float32, its direction is there."""
+    x, y = images
+    targets = (y + 3) % 8 if targeted else None
+
+    def sure(z: Tensor) -> Tensor:
+        return 1000 * curved(z)
+
+    threat = {"norm": "l2", "epsilon": math.inf, "low": -BIG, "high": BIG}
+    found = create("ddn", **threat, steps=100)(sure, x, y, targets=targets)
+    plain = create("fmn", **threat, steps=100)(curved, x, y, targets=targets)
+    assert bool(found.success.all())
+    assert float(found.distance.median()) <= 1.05 * float(plain.distance.median())
+
+
 def test_directions_survive_gradients_whose_squares_underflow() -> None:
     tiny = torch.tensor([[3e-38, -4e-38], [3e30, 4e30], [0.0, 0.0]])
     assert direction(tiny).flatten().tolist() == pytest.approx([0.6, -0.8, 0.6, 0.8, 0.0, 0.0], rel=1e-5)

@@ -72,6 +72,14 @@ def test_entries_stuck_at_the_box_do_not_stop_the_others(norm) -> None:
         assert (found - x)[0, 1:].tolist() == pytest.approx([0.3] * 8, rel=0.05)
 
 
+def test_a_box_that_cuts_steps_short_does_not_keep_the_radius_below_the_boundary(linear) -> None:
+    """One of two entries has a fiftieth of the box of room at the most; every step aims beyond it, and is clipped."""
+    model = linear(2, 2, 1)
+    corner = (torch.rand(200, 2, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    x = (corner - 0.02 * torch.rand(200, 2, generator=torch.Generator().manual_seed(1))).abs()
+    assert bool(create("fmn", norm="l2", epsilon=math.inf, steps=200)(model, x, model(x).argmax(1)).success.all())
+
+
 def test_the_radius_follows_success_to_the_boundary(curved, images) -> None:
     """Examples lie at the boundary: the other class leads by a hundredth of the original lead at most."""
     x, y = images
