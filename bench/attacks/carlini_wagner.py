@@ -10,10 +10,10 @@ from torch import Tensor
 
 from bench.attacks.ascent import pace
 from bench.attacks.counting import of_rows
-from bench.attacks.ddn import Nearest, first_look, unit
 from bench.attacks.draws import Draws
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import input_gradient
+from bench.attacks.nearest import Nearest, first_look, unit
 from bench.attacks.threat import Threat, per_sample, sizes
 
 _EDGE = 1 - 1e-4  # how far towards the ends of the tanh, where its inverse is infinite, variables begin

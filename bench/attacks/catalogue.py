@@ -107,7 +107,9 @@ class CarliniWagner(GradientOptions):
     searches: int = Field(9, ge=1, description="binary search steps over the weight of success")
     steps: int = Field(1000, ge=1, description="Adam steps a search step; the paper's experiments have 10,000")
     learning_rate: Real = Field(0.01, gt=0, description="Adam's rate in the variable of the tanh")
-    weight: Real = Field(1e-3, gt=0, description="first weight of success")
+    weight: Real = Field(
+        1e-3, gt=0, description="first weight of the margin against the squared distance, in widths of the box"
+    )
     confidence: Real = Field(0.0, ge=0, description="margin in logits the example must have")
     abort_early: bool = Field(True, description="end a search step when a tenth of it brought no progress")
 
@@ -123,8 +125,12 @@ class Fmn(GradientOptions):
     """Options of the fast minimum-norm attack."""
 
     steps: int = Field(1000, ge=1, description="gradient steps")
-    step_size: Real = Field(1.0, gt=0, description="first length of a step; it falls to a hundredth along a cosine")
-    radius_step: Real = Field(0.05, gt=0, lt=1, description="first share by which the radius changes a step")
+    step_size: Real = Field(
+        3.0, gt=0, description="first l2 length of a step, in widths of the box; it falls to a hundredth along a cosine"
+    )
+    radius_step: Real = Field(
+        0.05, gt=0, lt=1, description="first share by which the radius changes a step; it falls to a hundredth"
+    )
 
 
 class Square(Options):

@@ -28,8 +28,8 @@ class Curve:
         examples: Examples, shape (k, n, ...); where the attack failed or was not needed, whatever it left, or `x`.
         success: The example is valid at its radius and reaches the goal, shape (k, n).
         known: How that is known, shape (k, n): `ATTACKED`, `INFERRED` or `MEASURED`.
-        forwards: Forward passes of each sample that were made for this radius, shape (k, n). What one run did for
-            several radii counts at the smallest of them; the sum over the radii is the whole cost.
+        forwards: Forward passes of each sample that were made for this radius, shape (k, n). What one run did for all
+            radii is divided among them; the sum over the radii is the whole cost.
         backwards: Backward passes, in the same way.
     """
 
@@ -120,13 +120,14 @@ class _Run:
     def aims(self, rows: Tensor) -> Tensor | None:
         return None if self.targets is None else self.targets[rows]
 
-    def craft(self, rows: Tensor, threats: list[Threat], level: int) -> list[Tensor]:
-        """Run the attack on some samples and note its cost at a level."""
+    def craft(self, rows: Tensor, threats: list[Threat], levels: slice) -> list[Tensor]:
+        """Run the attack on some samples and share its cost out among some levels."""
         ids = [self.ids[index] for index in rows.tolist()]
         attack = replace(self.attack, threat=threats[0])
         crafted = attack.craft(self.model, self.x[rows], self.y[rows], self.aims(rows), ids, threats)
-        self.forwards[level, rows.cpu()] = crafted.forwards
-        self.backwards[level, rows.cpu()] = crafted.backwards
+        share = 1 / len(self.threats[levels])
+        self.forwards[levels, rows.cpu()] = crafted.forwards * share
+        self.backwards[levels, rows.cpu()] = crafted.backwards * share
         return crafted.examples
 
     def judge(self, level: int, rows: Tensor, examples: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,13 +140,13 @@ class _Run:
 
     def at(self, level: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Attack some samples at one level."""
-        (examples,) = self.craft(rows, [self.threats[level]], level)
+        (examples,) = self.craft(rows, [self.threats[level]], slice(level, level + 1))
         return self.judge(level, rows, examples)
 
     def together(self, *, every: bool) -> None:
         """One run for all levels; what is broken at one is broken at the larger ones, unless each counts for itself."""
         rows = torch.arange(len(self.x), device=self.x.device)
-        crafted = self.craft(rows, self.threats, 0)
+        crafted = self.craft(rows, self.threats, slice(None))
         if self.attack.shared_curve == "nearest":
             self.known[:] = MEASURED
         for level, examples in enumerate(crafted):

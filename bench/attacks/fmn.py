@@ -9,11 +9,11 @@ from torch import Tensor
 
 from bench.attacks.ascent import pace
 from bench.attacks.counting import of_rows
-from bench.attacks.ddn import DUAL, cosine, direction, first_look, unit
 from bench.attacks.draws import Draws
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import input_gradient
 from bench.attacks.l1_ball import project_l1
+from bench.attacks.nearest import DUAL, cosine, direction, first_look, unit
 from bench.attacks.threat import Threat, per_sample, sizes
 
 

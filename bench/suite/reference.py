@@ -53,7 +53,7 @@ def option_lines(options: type[Options]) -> list[str]:
     """One line an option: name, type, range, default and meaning.
 
     >>> from bench.attacks.catalogue import Pgd
-    >>> option_lines(Pgd)[0]
+    >>> option_lines(Pgd)[4]
     'steps: whole number of at least 1, default 40: gradient steps a restart'
     """
     return [

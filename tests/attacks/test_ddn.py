@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from bench.attacks.attack import create
-from bench.attacks.ddn import direction, first_look
 from bench.attacks.goal import Goal
+from bench.attacks.nearest import direction, first_look
 from bench.attacks.threat import Threat
 
 BIG = 1e6  # a box so wide that it never binds
@@ -133,8 +133,8 @@ def test_examples_in_a_box_that_binds_are_the_nearest(name, norm, options, linea
 
 
 @every_search
-@pytest.mark.parametrize(("low", "high"), [(0.0, math.inf), (-math.inf, 1.0), (-math.inf, math.inf)])
-def test_a_box_may_be_infinite_on_any_side(name, norm, options, low, high, curved, images) -> None:
+@pytest.mark.parametrize(("low", "high"), [(0.0, math.inf), (-math.inf, 1.0)])
+def test_a_box_may_be_infinite_on_either_side(name, norm, options, low, high, curved, images) -> None:
     x, y = images
     boxed = distances(name, norm, options, curved, x, y)
     result = create(name, norm=norm, epsilon=math.inf, low=low, high=high, **options)(curved, x, y)
