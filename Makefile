@@ -17,7 +17,7 @@ test: .venv/installed-dev
 speed: .venv-peers/installed
 	GOMP_SPINCOUNT=30000 .venv-peers/bin/python tests/peers/speed.py $(ARGS)
 
-# train what the shipped suites need and is not in the zoo; about half an hour on two cores from nothing
+# train what the shipped suites need and is not in the zoo; about an hour and a half on two cores from nothing
 zoo: .venv/installed
 	$(BIN)/python -m bench.zoo_builder suites/*.yaml
 
@@ -44,4 +44,4 @@ docs: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv reports/.store
+	rm -rf .venv .venv-peers reports/.store
