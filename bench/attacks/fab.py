@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bench.attacks.ascent import pace
+from bench.attacks.ascent import pace, replace_rows
 from bench.attacks.counting import of_rows
 from bench.attacks.draws import Draws
 from bench.attacks.fab_projections import to_plane
@@ -97,11 +97,11 @@ class _Nearest:
         """Positions among `rows` of those without an example that is near enough."""
         return (self.distance[rows] > self._enough).nonzero().squeeze(1)
 
-    def put(self, rows: Tensor, points: Tensor, origin: Tensor, across: Tensor) -> None:
-        """Take over the points of these rows that are across and nearer."""
+    def put(self, rows: Tensor, points: Tensor, origin: Tensor) -> None:
+        """Take over the examples of these rows that are nearer."""
         distance = sizes(points - origin, self._norm)
-        nearer = across & (distance < self.distance[rows])
-        self.points[rows] = torch.where(per_sample(nearer, points), points, self.points[rows])
+        nearer = distance < self.distance[rows]
+        replace_rows(self.points, points, nearer, rows)
         self.distance[rows] = torch.where(nearer, distance, self.distance[rows])
 
 
@@ -168,10 +168,12 @@ class _Walk:
 
     def turn_back(self, which: Tensor, logits: Tensor, backward: float) -> Tensor:
         """Note which of some samples are across, as a mask of shape (m,), and take those a part of the way back."""
-        point, origin = self.point[which], self.origin[which]
         across = self.goal.rows(which).margin(logits) > 0
-        self.found.put(self.rows[which], point, origin, across)
-        self.point[which] = torch.where(per_sample(across, point), origin + (point - origin) * backward, point)
+        there = which[across.nonzero().squeeze(1)]
+        if len(there) > 0:
+            point, origin = self.point[there], self.origin[there]
+            self.found.put(self.rows[there], point, origin)
+            self.point[there] = (point - origin).mul_(backward).add_(origin)
         return across
 
     def leave(self) -> None:
