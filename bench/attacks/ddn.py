@@ -49,7 +49,7 @@ def ddn(
     Source: Rony, Hafemann, Oliveira, Ben Ayed, Sabourin, Granger 2019, algorithm 1, without quantisation.
 
     >>> plane = lambda x: torch.stack([x @ torch.tensor([3.0, 4.0]), torch.ones(len(x))], 1)
-    >>> threat, draws = Threat("l2", math.inf, -math.inf, math.inf), Draws(torch.tensor([0]))
+    >>> threat, draws = Threat("l2", float("inf"), -9.0, 9.0), Draws(torch.tensor([0]))
     >>> found = ddn(plane, torch.tensor([[1.0, 0.75]]), Goal(torch.tensor([0])), threat=threat, draws=draws)
     >>> bool(1.0 <= (found - torch.tensor([[1.0, 0.75]])).norm() < 1.01)
     True
