@@ -1,4 +1,4 @@
-"""Robustness at several radii for little more than one costs."""
+"""Robustness at several radii, for less than they cost one by one."""
 
 from __future__ import annotations
 
