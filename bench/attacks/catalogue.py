@@ -290,6 +290,7 @@ ATTACKS = Catalogue(
         "Andriushchenko, Croce, Flammarion, Hein 2020, algorithms 1 to 3",
         "bench.attacks.square:square",
         Square,
+        version=2,
         traits=_BALLS,
     ),
     Component(
@@ -298,6 +299,7 @@ ATTACKS = Catalogue(
         "Croce and Hein 2020, section 6",
         "bench.attacks.autoattack:autoattack",
         AutoAttack,
+        version=2,
         traits={**_BALLS, "passes": 4500},
     ),
     Component(

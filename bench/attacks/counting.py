@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.attacks.image_gradient import QuickImageGradients
 from bench.attacks.padding import call_padded
 
 
@@ -72,8 +73,10 @@ class CountedModel:
         """One counted pass; narrow batches are padded, and the padding is not counted."""
         self.add(self.forwards, len(x), index)
         if torch.is_grad_enabled() and x.requires_grad:
-            x = _Backward.apply(x, self, index)
-        logits = call_padded(self._model, x)
+            with QuickImageGradients():
+                logits = call_padded(self._model, _Backward.apply(x, self, index))
+        else:
+            logits = call_padded(self._model, x)
         return logits if self.temperature == 1 else logits / self.temperature
 
     def passed_back(self, gradient: Tensor, index: Tensor | None) -> Tensor:

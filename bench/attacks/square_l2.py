@@ -28,24 +28,30 @@ def pyramid(height: int, width: int) -> Tensor:
 
 
 def opposites(height: int, width: int) -> Tensor:
-    """Windows that hold a pyramid in one half and a negative one in the other, each window of length 1.
+    """Windows that hold a pyramid in one half and a negative one in the other, of equal lengths, the window's being 1.
 
     Returns:
         A window cut across its rows and one cut across its columns, shape (2, height * width), float32; where a side
         is a single pixel, twice the one that can be cut; a single pixel is 1.
 
-    Source: Andriushchenko, Croce, Flammarion, Hein 2020, section 4.2.
+    Source: Andriushchenko, Croce, Flammarion, Hein 2020, section 4.2; that the halves weigh alike, the released code.
 
     >>> opposites(1, 3)[0]
-    tensor([ 0.6172, -0.1543, -0.7715])
+    tensor([ 0.7071, -0.1387, -0.6934])
     """
     cut = []
     if height > 1:
-        cut.append(torch.cat([pyramid(height // 2, width), -pyramid(height - height // 2, width)]))
+        cut.append(torch.cat([_unit(height // 2, width), -_unit(height - height // 2, width)]))
     if width > 1:
-        cut.append(torch.cat([pyramid(height, width // 2), -pyramid(height, width - width // 2)], 1))
+        cut.append(torch.cat([_unit(height, width // 2), -_unit(height, width - width // 2)], 1))
     windows: Tensor = torch.stack(((cut or [torch.ones(1, 1)]) * 2)[:2]).flatten(1)
     return windows / sizes(windows, "l2")[:, None]
+
+
+def _unit(height: int, width: int) -> Tensor:
+    """A pyramid of length 1, shape (height, width)."""
+    bump = pyramid(height, width)
+    return bump.div_(vector_norm(bump))
 
 
 def tiles(images: Tensor, threat: Threat, draws: Draws, stream: int) -> Tensor:
