@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from bench.attacks.ascent import pace, replace_rows
+from bench.attacks.ascent import pace
 from bench.attacks.counting import of_rows
 from bench.attacks.draws import Draws
 from bench.attacks.fab_projections import to_plane
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import input_gradient
+from bench.attacks.nearest import Nearest
 from bench.attacks.threat import Threat, per_sample, sizes
 
 
@@ -61,6 +61,7 @@ def fab_t(
     Source: Croce and Hein 2020 (FAB), algorithm 1; towards one class at a time, without restarts, as in AutoAttack
     (Croce and Hein 2020, section 6).
 
+    >>> import math
     >>> from bench.attacks.attack import create
     >>> model = lambda x: torch.stack([x[:, 0] + x[:, 1], 1.5 - x[:, 0] - x[:, 1]], 1)
     >>> attack = create("fab-t", norm="linf", epsilon=math.inf, steps=10)
@@ -69,40 +70,19 @@ def fab_t(
     """
     with torch.no_grad():
         logits = model(x)
-    found = _Nearest(x, goal.margin(logits) > 0, threat)
+    found = Nearest(x)
+    found.note(x, logits.new_zeros(len(x)), goal.margin(logits) > 0)
     if goal.targets is None:
         others = logits.scatter(1, goal.labels[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
         aims = others[:, : min(targets, logits.shape[1] - 1)]
     else:
         aims = goal.targets[:, None]
-    everyone = torch.arange(len(x), device=x.device)
     for aim in aims.T:
-        rows = found.wanting(everyone)
+        rows = found.searching(threat).nonzero().squeeze(1)
         if len(rows) == 0:
             break
-        _Walk(model, goal, aim, x, rows, found).go(threat, steps, alpha_max, overshoot, backward)
+        _Walk(model, goal, aim, x, rows, found, threat).go(steps, alpha_max, overshoot, backward)
     return found.points
-
-
-class _Nearest:
-    """For each sample the nearest example so far: `points`, shape of the batch, and `distance`, shape (n,)."""
-
-    def __init__(self, x: Tensor, reached: Tensor, threat: Threat) -> None:
-        self.points = x.clone()
-        self.distance = torch.where(reached, 0.0, torch.inf).to(x.dtype)
-        self._norm = threat.norm
-        self._enough = 0.0 if math.isinf(threat.epsilon) else threat.epsilon
-
-    def wanting(self, rows: Tensor) -> Tensor:
-        """Positions among `rows` of those without an example that is near enough."""
-        return (self.distance[rows] > self._enough).nonzero().squeeze(1)
-
-    def put(self, rows: Tensor, points: Tensor, origin: Tensor) -> None:
-        """Take over the examples of these rows that are nearer."""
-        distance = sizes(points - origin, self._norm)
-        nearer = distance < self.distance[rows]
-        replace_rows(self.points, points, nearer, rows)
-        self.distance[rows] = torch.where(nearer, distance, self.distance[rows])
 
 
 class _Walk:
@@ -113,14 +93,21 @@ class _Walk:
     """
 
     def __init__(
-        self, model: Callable[[Tensor], Tensor], goal: Goal, aims: Tensor, x: Tensor, rows: Tensor, found: _Nearest
+        self,
+        model: Callable[[Tensor], Tensor],
+        goal: Goal,
+        aims: Tensor,
+        x: Tensor,
+        rows: Tensor,
+        found: Nearest,
+        threat: Threat,
     ) -> None:
-        self.model, self.goal, self.found = of_rows(model, rows), goal.rows(rows), found
+        self.model, self.goal, self.found, self.threat = of_rows(model, rows), goal.rows(rows), found, threat
         self.rows, self.aims, self.origin, self.point = rows, aims[rows], x[rows], x[rows]
         self.crossed = torch.zeros_like(rows, dtype=torch.bool)
         self.sort_out()
 
-    def go(self, threat: Threat, steps: int, alpha_max: float, overshoot: float, backward: float) -> None:
+    def go(self, steps: int, alpha_max: float, overshoot: float, backward: float) -> None:
         """Take all steps, for as long as any sample wants a nearer example."""
         every = pace(self.point.device)
         for step in range(steps):
@@ -133,8 +120,12 @@ class _Walk:
             most = torch.full_like(height, alpha_max)
             if self.goal.targets is not None:
                 most = most * self.crossed
-            self.point = _step(self.point, self.origin, gradient, height, threat, most, overshoot)
-        self.look(self.found.wanting(self.rows), backward)
+            self.point = _step(self.point, self.origin, gradient, height, self.threat, most, overshoot)
+        self.look(self.searching(self.rows), backward)
+
+    def searching(self, rows: Tensor) -> Tensor:
+        """Positions among `rows` of those that want a nearer example."""
+        return self.found.searching(self.threat)[rows].nonzero().squeeze(1)
 
     def height(self, logits: Tensor, which: Tensor | None = None) -> Tensor:
         """What is below 0 on this side of the boundary, for all samples or some, shape (n,)."""
@@ -150,7 +141,7 @@ class _Walk:
         if len(self.blind) > 0:
             # this waits for the device, a trifle beside the look that the blind are spared
             new = self.blind[self.turn_back(self.blind, logits[self.blind], backward)]
-            new = new[self.found.wanting(self.rows[new])]
+            new = new[self.searching(self.rows[new])]
             if len(new) > 0:
                 part = of_rows(self.model, new)
                 theirs = input_gradient(part, self.point[new], lambda logits: self.height(logits, new))
@@ -172,13 +163,13 @@ class _Walk:
         there = which[across.nonzero().squeeze(1)]
         if len(there) > 0:
             point, origin = self.point[there], self.origin[there]
-            self.found.put(self.rows[there], point, origin)
+            self.found.note(point, sizes(point - origin, self.threat.norm), rows=self.rows[there])
             self.point[there] = (point - origin).mul_(backward).add_(origin)
         return across
 
     def leave(self) -> None:
         """Let those go whose example is near enough."""
-        going = self.found.wanting(self.rows)
+        going = self.searching(self.rows)
         if len(going) < len(self.rows):
             self.model, self.goal = of_rows(self.model, going), self.goal.rows(going)
             self.rows, self.aims, self.crossed = self.rows[going], self.aims[going], self.crossed[going]

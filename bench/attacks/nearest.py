@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bench.attacks.ascent import replace_rows
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import class_gradients, input_gradient
 from bench.attacks.threat import Norm, Threat, per_sample, sizes
@@ -27,11 +28,22 @@ class Nearest:
         self.points = x.clone()
         self.distance = x.new_full((x.shape[0],), torch.inf)
 
-    def note(self, points: Tensor, distance: Tensor, reached: Tensor) -> None:
-        """Take over points of all samples, shape of the batch, where they reach the goal and are nearer."""
-        nearer = reached & (distance < self.distance)
-        self.points = torch.where(per_sample(nearer, points), points, self.points)
-        self.distance = torch.where(nearer, distance, self.distance)
+    def note(self, points: Tensor, distance: Tensor, reached: Tensor | None = None, rows: Tensor | None = None) -> None:
+        """Take over points where they reach the goal and are nearer.
+
+        Args:
+            points: Points of `rows`, shape (m, ...).
+            distance: How far they are, shape (m,).
+            reached: Which of them reach the goal, shape (m,), bool; None when all do.
+            rows: Samples they belong to, shape (m,); None when they are all, in their order.
+        """
+        known = self.distance if rows is None else self.distance[rows]
+        nearer = distance < known
+        if reached is not None:
+            nearer &= reached
+        replace_rows(self.points, points, nearer, rows)
+        distance = torch.where(nearer, distance, known)
+        self.distance = distance if rows is None else self.distance.index_copy(0, rows, distance)
 
     def rows(self, index: Tensor) -> Nearest:
         """The nearest examples of some samples, on their own from here on."""

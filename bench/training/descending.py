@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -156,15 +156,7 @@ def sgd(
     *,
     seed: int,
     report: Report,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    decay: float,
-    momentum: float,
-    final_momentum: float | None,
-    momentum_epochs: int,
-    nesterov: bool,
-    max_column_norm: float | None,
+    **how: Any,
 ) -> TrainingLog:
     """Descend the cross-entropy of clean images.
 
@@ -173,26 +165,15 @@ def sgd(
         data: Labelled images.
         seed: Seed of the order of samples and of dropout.
         report: Told the share that is done.
-        epochs: See `Descent`, as for all that follow.
-        batch_size: Samples a step.
-        learning_rate: Rate of the first step.
-        decay: What the rate is divided by after every step.
-        momentum: Momentum of the first epoch.
-        final_momentum: Momentum it grows to; None keeps the first.
-        momentum_epochs: The epoch in which the final momentum is reached.
-        nesterov: Nesterov's form of the momentum.
-        max_column_norm: Longest allowed vector of weights of a unit; None for no bound.
+        **how: The fields of `Descent`.
 
     Returns:
         `loss` and `accuracy`, one entry an epoch.
 
     Source: Goodfellow et al. 2013, section 5.1, and the released configuration for permutation-invariant MNIST.
     """
-    descent = Descent(
-        epochs, batch_size, learning_rate, decay, momentum, final_momentum, momentum_epochs, nesterov, max_column_norm
-    )
     log = TrainingLog()
-    descend(model, clean_loss(model, data), len(data.x), descent, seed=seed, report=report, log=log)
+    descend(model, clean_loss(model, data), len(data.x), Descent(**how), seed=seed, report=report, log=log)
     return log
 
 

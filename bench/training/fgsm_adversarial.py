@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,15 +23,7 @@ def fgsm_adversarial(
     alpha: float,
     epsilon: float,
     clip: bool,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    decay: float,
-    momentum: float,
-    final_momentum: float | None,
-    momentum_epochs: int,
-    nesterov: bool,
-    max_column_norm: float | None,
+    **how: Any,
 ) -> TrainingLog:
     """Descend alpha J(x) + (1 - alpha) J(x + epsilon sign(dJ/dx)), J being the cross-entropy.
 
@@ -44,15 +38,7 @@ def fgsm_adversarial(
         alpha: Weight of the clean loss, from 0 to 1.
         epsilon: Length of the step, data units.
         clip: Clip the examples to [0, 1]; the paper mentions no clipping.
-        epochs: See `bench.training.descending.Descent`, as for all that follow.
-        batch_size: Clean samples a step.
-        learning_rate: Rate of the first step.
-        decay: What the rate is divided by after every step.
-        momentum: Momentum of the first epoch.
-        final_momentum: Momentum it grows to; None keeps the first.
-        momentum_epochs: The epoch in which the final momentum is reached.
-        nesterov: Nesterov's form of the momentum.
-        max_column_norm: Longest allowed vector of weights of a unit; None for no bound.
+        **how: The fields of `bench.training.descending.Descent`.
 
     Returns:
         `loss`, `accuracy` (clean) and `adversarial_accuracy`, one entry an epoch.
@@ -75,9 +61,6 @@ def fgsm_adversarial(
         hits = {"accuracy": clean.argmax(1) == y, "adversarial_accuracy": adversarial.argmax(1) == y}
         return Judged(loss, {name: flags.sum() for name, flags in hits.items()})
 
-    descent = Descent(
-        epochs, batch_size, learning_rate, decay, momentum, final_momentum, momentum_epochs, nesterov, max_column_norm
-    )
     log = TrainingLog()
-    descend(model, mixed, len(data.x), descent, seed=seed, report=report, log=log)
+    descend(model, mixed, len(data.x), Descent(**how), seed=seed, report=report, log=log)
     return log

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,15 +24,7 @@ def noise_control(
     report: Report,
     law: str,
     epsilon: float,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    decay: float,
-    momentum: float,
-    final_momentum: float | None,
-    momentum_epochs: int,
-    nesterov: bool,
-    max_column_norm: float | None,
+    **how: Any,
 ) -> TrainingLog:
     """Descend the cross-entropy of images with random noise of the size of an attack, drawn anew for every batch.
 
@@ -41,15 +35,7 @@ def noise_control(
         report: Told the share that is done.
         law: ``sign``, each pixel plus or minus epsilon, or ``uniform``, each within epsilon; clipped to [0, 1].
         epsilon: Size of the noise, data units.
-        epochs: See `bench.training.descending.Descent`, as for all that follow.
-        batch_size: Samples a step.
-        learning_rate: Rate of the first step.
-        decay: What the rate is divided by after every step.
-        momentum: Momentum of the first epoch.
-        final_momentum: Momentum it grows to; None keeps the first.
-        momentum_epochs: The epoch in which the final momentum is reached.
-        nesterov: Nesterov's form of the momentum.
-        max_column_norm: Longest allowed vector of weights of a unit; None for no bound.
+        **how: The fields of `bench.training.descending.Descent`.
 
     Returns:
         `loss` and `accuracy` on the noisy images, one entry an epoch.
@@ -66,9 +52,6 @@ def noise_control(
         loss = F.cross_entropy(logits, labels[rows])
         return Judged(loss, {"accuracy": (logits.argmax(1) == labels[rows]).sum()})
 
-    descent = Descent(
-        epochs, batch_size, learning_rate, decay, momentum, final_momentum, momentum_epochs, nesterov, max_column_norm
-    )
     log = TrainingLog()
-    descend(model, noisy, len(data.x), descent, seed=seed, report=report, log=log)
+    descend(model, noisy, len(data.x), Descent(**how), seed=seed, report=report, log=log)
     return log

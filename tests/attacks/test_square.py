@@ -11,8 +11,9 @@ from torch import Tensor
 from bench.attacks.attack import create
 from bench.attacks.draws import Draws
 from bench.attacks.goal import Goal
-from bench.attacks.square import Pyramids, Squares, close_gaps, find_gaps, image_shape, share_at, square, window
+from bench.attacks.square import share_at, square, window
 from bench.attacks.square_l2 import opposites, pyramid, take_over
+from bench.attacks.square_moves import Pyramids, Squares, close_gaps, find_gaps, image_shape
 from bench.attacks.threat import Threat, sizes
 
 BIG = 1e6  # a box so wide that it never binds

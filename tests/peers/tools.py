@@ -72,6 +72,15 @@ def our_autoattack(problem: Problem, batch_size: int, seed: int, short: bool) ->
     return ours(problem, attack, batch_size).x_adv
 
 
+def our_parts(problem: Problem, batch_size: int, steps: int, queries: int) -> None:
+    """The parts of AutoAttack standard, one after the other, each on all images."""
+    parts = [(name, {"steps": steps}) for name in ("apgd-ce", "apgd-t", "fab-t")]
+    for name, options in [*parts, ("square", {"queries": queries, "rescale": False})]:
+        attack = create(name, norm=problem.norm, epsilon=problem.epsilon, **options)
+        result = ours(problem, attack, batch_size)
+        assert not bool(result.success.any()), "the ball was to be too small for any image"
+
+
 def our_carlini_wagner(problem: Problem, batch_size: int, seed: int, short: bool) -> Tensor:
     attack = create("cw-l2", norm="l2", epsilon=math.inf, seed=seed)
     return ours(problem, attack, batch_size).x_adv
