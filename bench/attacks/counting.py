@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.attacks.image_gradient import QuickImageGradients
 from bench.attacks.padding import call_padded
 
 
 class CountedModel:
     """A model that counts the passes of each sample; the only thing of the model an attack gets to see.
+
+    Its answers have the precision of the inputs.
 
     Called on all samples of the batch in their order. For some of them, an attack calls ``model.rows(index)``. Passes
     of any other number of rows cannot be told apart and are shared out evenly.
@@ -73,10 +74,8 @@ class CountedModel:
         """One counted pass; narrow batches are padded, and the padding is not counted."""
         self.add(self.forwards, len(x), index)
         if torch.is_grad_enabled() and x.requires_grad:
-            with QuickImageGradients():
-                logits = call_padded(self._model, _Backward.apply(x, self, index))
-        else:
-            logits = call_padded(self._model, x)
+            x = _Backward.apply(x, self, index)
+        logits = call_padded(self._model, x).to(x.dtype)
         return logits if self.temperature == 1 else logits / self.temperature
 
     def passed_back(self, gradient: Tensor, index: Tensor | None) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.attacks.counting import CountedModel, Part
+from bench.attacks.image_gradient import quick_image_gradients
 from bench.errors import ModelError
 
 _NO_GRADIENT = (
@@ -56,7 +57,8 @@ def _one_pass(
 ) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         point = x.detach().requires_grad_()
-        output = model(point)
+        with quick_image_gradients(x):
+            output = model(point)
         if not output.requires_grad:
             raise ModelError(_NO_GRADIENT)
         (gradient,) = torch.autograd.grad(objective(output).sum(), point, allow_unused=True)
@@ -89,7 +91,8 @@ def class_gradients(
     """
     with torch.enable_grad():
         point = x.detach().requires_grad_()
-        output = model(point)
+        with quick_image_gradients(x):
+            output = model(point)
         if not output.requires_grad:
             raise ModelError(_NO_GRADIENT)
         values = combine(output).sum(0)

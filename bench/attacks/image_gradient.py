@@ -1,8 +1,9 @@
-"""The gradient of a first convolution with respect to images of few channels, quicker than the CPU library's."""
+"""The gradient of a first convolution with respect to images of one channel, quicker than the CPU library's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from inspect import signature
 from typing import Any
 
@@ -19,14 +20,19 @@ LARGEST_WINDOW = 49
 """Pixels of a filter beyond which the library's way was as quick."""
 
 
-class QuickImageGradients(TorchFunctionMode):
-    """While it is entered, convolutions of images in one to three channels find their inputs' gradients another way.
+def quick_image_gradients(x: Tensor) -> AbstractContextManager[object]:
+    """The mode below, to be entered for the forward pass of a batch on a CPU; nothing for a batch elsewhere."""
+    return QuickImageGradients() if x.device.type == "cpu" else nullcontext()
 
-    The library that torch calls on CPUs pads such an image to eight or sixteen channels in the backward pass, and works
+
+class QuickImageGradients(TorchFunctionMode):
+    """While it is entered, convolutions of images of one channel find their inputs' gradients another way.
+
+    The library that torch calls on CPUs pads such images to eight or sixteen channels in the backward pass, and works
     on all of them. One product of matrices and the sum of overlapping windows (`torch.nn.functional.fold`) gives the
-    same gradient, up to rounding, in a fifth (one channel) to two thirds (three) of the time. What is computed forwards
-    does not change. Filters that want a gradient of their own are left to the library (models of suites have none), and
-    so are scripted and compiled models.
+    same gradient, up to rounding, in a fifth to a third of the time. What is computed forwards does not change. Filters
+    that want a gradient of their own are left to the library (models of suites have none), and so are scripted and
+    compiled models and what `torch.func` transforms.
     """
 
     def __torch_function__(
@@ -66,33 +72,38 @@ def _plain(x: Any, weight: Any, bias: Any) -> bool:
     fixed = (weight,) if bias is None else (weight, bias)
     return (
         all(type(each) in (Tensor, Parameter) and each.dtype == torch.float32 for each in (x, *fixed))
-        and x.device.type == weight.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")
+        and all(each.layout == torch.strided and each.device.type == "cpu" for each in (x, *fixed))
         and x.requires_grad
         and not any(each.requires_grad for each in fixed)
+        and not torch.is_autocast_enabled("cpu")
+        # inside a transform, tensors do not tell whether they want a gradient
+        and not torch._C._are_functorch_transforms_active()
+        # a checkpoint runs its part again in the backward pass, where no mode is on, and compares what is saved
+        and torch._C._autograd._top_saved_tensors_default_hooks(False) is None
     )
 
 
 def worthwhile(
-    x: Tensor, weight: Tensor, _bias: Tensor | None, _stride: Any, padding: Any, dilation: Any, groups: int
+    x: Tensor, weight: Tensor, _bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> bool:
     """Whether the other way is the quicker one, from shapes alone, so that it is the same way in every run.
+
+    With two and three channels it was quicker on one thread, and not on two.
 
     >>> worthwhile(torch.zeros(16, 1, 28, 28), torch.zeros(8, 1, 3, 3), None, 1, 0, 1, 1)
     True
     >>> worthwhile(torch.zeros(16, 3, 32, 32), torch.zeros(16, 3, 3, 3), None, 1, 0, 1, 1)
     False
     """
-    if x.ndim != 4 or groups != 1 or _pair(dilation) != (1, 1) or isinstance(padding, str):
+    numbers = all(isinstance(each, int | list | tuple) for each in (stride, padding, dilation))
+    if x.ndim != 4 or len(x) == 0 or groups != 1 or not numbers or _pair(dilation) != (1, 1):
         return False
-    filters, channels, tall, wide = weight.shape
-    return (channels == 1 or (channels <= 3 and filters >= 16 * channels)) and tall * wide <= LARGEST_WINDOW
+    _, channels, tall, wide = weight.shape
+    return channels == 1 and tall * wide <= LARGEST_WINDOW
 
 
 class _Convolution(torch.autograd.Function):
     """A convolution with its own gradient to the input, which can be differentiated in turn."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(
@@ -105,11 +116,19 @@ class _Convolution(torch.autograd.Function):
         x, weight, _, ctx.stride, ctx.padding = inputs
         ctx.image = tuple(x.shape[2:])
         ctx.save_for_backward(weight)
+        ctx.save_for_forward(weight)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (weight,) = ctx.saved_tensors
-        return input_gradient_by_windows(gradient, weight, ctx.image, ctx.stride, ctx.padding), None, None, None, None
+        with torch.autocast("cpu", enabled=False):
+            to_input = input_gradient_by_windows(gradient, weight, ctx.image, ctx.stride, ctx.padding)
+        return to_input, None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, x: Tensor, *_: Any) -> Tensor:
+        (weight,) = ctx.saved_tensors
+        return F.conv2d(x, weight, None, ctx.stride, ctx.padding)
 
 
 def input_gradient_by_windows(
@@ -134,10 +153,12 @@ def input_gradient_by_windows(
               [1., 2., 1.]]]])
     """
     filters, window = weight.flatten(1).t(), tuple(weight.shape[2:])
-    fit = PRODUCTS // (len(filters) * gradient[0, 0].numel() * gradient.element_size())
+    fit = PRODUCTS // (len(filters) * gradient.shape[2:].numel() * gradient.element_size())
     # never a single one among several: a product for one image is made by other kernels than one for many
     size = 1 if fit < 2 else max(4, fit)
-    parts = torch.tensor_split(gradient.flatten(2), max(1, -(-len(gradient) // size)))
+    # not flatten, which a batch of gradients (is_grads_batched) cannot pass
+    rows = gradient.reshape(*gradient.shape[:2], gradient.shape[2] * gradient.shape[3])
+    parts = torch.tensor_split(rows, max(1, -(-len(gradient) // size)))
     return torch.cat(
         [
             F.fold(torch.bmm(filters.expand(len(part), -1, -1), part), image, window, padding=padding, stride=stride)

@@ -23,6 +23,11 @@ def check_batch(
     """
     if not x.is_floating_point():
         raise AttackError(f"expected images as floats in [{threat.low:g}, {threat.high:g}], found {x.dtype}")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise AttackError(
+            f"expected images in float32 or float64, found {x.dtype}, too coarse to say whether an example lies in the "
+            f"ball; convert the images, and let the model convert what it is given"
+        )
     if len(x) == 0:
         raise AttackError("expected at least one image, found an empty batch")
     for noun, classes in (("labels", y), ("targets", targets)):

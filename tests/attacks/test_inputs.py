@@ -19,6 +19,10 @@ X, Y = torch.full((2, 4), 0.5), torch.zeros(2, dtype=torch.int64)
     [
         ({"x": torch.zeros(2, 4, dtype=torch.uint8)}, "expected images as floats in [0, 1], found torch.uint8"),
         ({"x": torch.zeros(2, 4, dtype=torch.int64)}, "expected images as floats in [0, 1], found torch.int64"),
+        (
+            {"x": torch.full((2, 4), 0.5).half()},
+            "expected images in float32 or float64, found torch.float16, too coarse",
+        ),
         ({"x": torch.zeros(0, 4), "y": torch.zeros(0, dtype=torch.int64)}, "found an empty batch"),
         ({"x": torch.full((2, 4), 1.5)}, "expected inputs in [0, 1], found [1.5, 1.5]; normalisation belongs inside"),
         ({"x": torch.full((2, 4), torch.nan)}, "expected inputs in [0, 1], found [nan, nan]"),

@@ -112,6 +112,18 @@ def test_a_sample_fares_alike_in_any_batch_and_order(name, norm, options, curved
 
 
 @every_attack
+@pytest.mark.parametrize(
+    ("images_in", "answers_in"), [("float32", "float64"), ("float32", "float16"), ("float64", "float32")]
+)
+def test_a_model_may_answer_in_another_precision(name, norm, options, images_in, answers_in, curved, images) -> None:
+    x, y = images[0][:20].to(getattr(torch, images_in)), images[1][:20]
+    result = make(name, norm, options)(lambda x: curved(x.float()).to(getattr(torch, answers_in)), x, y)
+    assert result.x_adv.dtype == x.dtype
+    assert bool(result.valid.all())
+    assert int(result.success.sum()) >= 4
+
+
+@every_attack
 def test_attacks_leave_no_trace(name, norm, options, curved, images) -> None:
     x, y = images
     before, state = x.clone(), torch.get_rng_state()
