@@ -91,7 +91,10 @@ def recipe_figures(name: str) -> Figures:
         else TrainingData(waves(60, 1, 28, 28), torch.arange(60) % 10)
     )
     options = RECIPES[name].options(**short).model_dump()
-    RECIPES[name].load()(model, data, seed=7, report=lambda _: None, **options)
+    if RECIPES[name].traits.get("together"):
+        RECIPES[name].load()([model], data, seeds=[7], report=lambda _: None, **options)
+    else:
+        RECIPES[name].load()(model, data, seed=7, report=lambda _: None, **options)
     return {"norms": [float(value.double().norm()) for value in model.state_dict().values()]}
 
 

@@ -12,7 +12,8 @@ from bench.engine.executors import Executor
 from bench.engine.ledger import Ledger
 from bench.engine.progress import Listener
 from bench.engine.state import JobState
-from bench.engine.task import Result, Task
+from bench.engine.task import Result, Task, apart
+from bench.engine.together import joined
 from bench.suite.jobs import Job
 
 
@@ -88,20 +89,26 @@ class Execution:
         by_key: dict[str, list[Job]] = {}
         for job in wave.values():
             by_key.setdefault(self.ledger.key(job), []).append(job)
-        tasks = [self._task(jobs[0]) for jobs in by_key.values()]
         keys = {jobs[0].id: key for key, jobs in by_key.items()}
-        for task in tasks:
-            self.journal.note("queued", task.id, key=keys[task.id])
-        for result in self.executor.run(tasks, lambda name, share: self.listener.share(wave[name], share)):
-            for job in by_key[keys[result.id]]:
-                state = self._state(job, keys[result.id], result)
-                self.journal.note("ended", job.id, key=state.key, status=state.status, seconds=state.seconds)
-                self._end(job, state)
-            if result.details:
-                self.errors.mkdir(parents=True, exist_ok=True)
-                (self.errors / f"{result.id.replace('/', '.')}.txt").write_text(result.details, encoding="utf-8")
+        for name, key in keys.items():
+            self.journal.note("queued", name, key=key)
+        tasks = joined(self._task(jobs[0]) for jobs in by_key.values())
+        by_id = {task.id: task for task in tasks}
+        for done in self.executor.run(tasks, lambda name, share: self.listener.share(wave[name], share)):
+            for result in apart(by_id[done.id], done):
+                self._note(result, keys[result.id], by_key[keys[result.id]])
             if self.fail_fast and self.failed:
                 return
+
+    def _note(self, result: Result, key: str, jobs: Iterable[Job]) -> None:
+        """A task's result as the end of the jobs it was done for."""
+        for job in jobs:
+            state = self._state(job, key, result)
+            self.journal.note("ended", job.id, key=state.key, status=state.status, seconds=state.seconds)
+            self._end(job, state)
+        if result.details:
+            self.errors.mkdir(parents=True, exist_ok=True)
+            (self.errors / f"{result.id.replace('/', '.')}.txt").write_text(result.details, encoding="utf-8")
 
     def _task(self, job: Job) -> Task:
         inputs = {need: str(self.ledger.states[need].path) for need in job.needs}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from bench.errors import BenchError
 from bench.randomness import derive_seed
 
 if TYPE_CHECKING:
+    from bench.engine.work.train import Made
     from bench.engine.work.workplace import Workplace
 
 _LONGEST = 1000
@@ -44,14 +45,15 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
         return Result(task.id, status, _one_line(message), seconds=seconds, details=_printable(details))
 
     place.inputs, place.report = task.inputs, report
+    place.outputs = [Path(part["output"]) for part in task.together] or [Path(task.output)]
     try:
         with seeded(0):
             import_ahead(task.work)
+        if task.together:
+            return _together(task, place, result)
         with seeded(_seed(task)):
-            meta, arrays = JOBS[task.kind](task.work, place)
-        done = result("ok")
-        facts: Mapping[str, Any] = {**meta, "kind": task.kind, "seconds": done.seconds}
-        return replace(done, content=write_record(Path(task.output), facts, arrays))
+            made = JOBS[task.kind](task.work, place)
+        return _written(task, result("ok"), made)
     except BenchError as error:
         return result("failed", str(error), details=traceback.format_exc())
     except (Exception, SystemExit) as error:  # a user's code that calls sys.exit ends its job, not the run
@@ -59,6 +61,28 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
             message = "out of memory with a batch of one sample; use a device with more memory"
             return result("oom", message, details=traceback.format_exc())
         return result("failed", _unforeseen(error), details=traceback.format_exc())
+
+
+def _together(task: Task, place: Workplace, result: Callable[..., Result]) -> Result:
+    """Train several trials at once; a trial that failed is a result like the others."""
+    from bench.engine.work.seeding import seeded
+    from bench.engine.work.train import train_together
+
+    with seeded(_seed(task)):
+        made = train_together(task.work, [int(part["trial"]) for part in task.together], place)
+    parts = []
+    for part, each in zip(task.together, made, strict=True):
+        one = replace(task, id=part["id"], output=part["output"], together=())
+        own = replace(result("ok") if not isinstance(each, BenchError) else result("failed", str(each)), id=one.id)
+        parts.append(own if isinstance(each, BenchError) else _written(one, own, each))
+    return replace(parts[0], others=[asdict(part) for part in parts[1:]])
+
+
+def _written(task: Task, done: Result, made: Made) -> Result:
+    """The result of a task whose record is now in its place."""
+    meta, arrays = made
+    facts: Mapping[str, Any] = {**meta, "kind": task.kind, "seconds": done.seconds}
+    return replace(done, content=write_record(Path(task.output), facts, arrays))
 
 
 def _seed(task: Task) -> int:

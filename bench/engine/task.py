@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Status = Literal["ok", "failed", "lost", "timeout", "oom", "skipped", "not-run"]
@@ -23,6 +23,8 @@ class Task:
         inputs: Files of the results it uses, by job id.
         output: Where its record goes.
         timeout: Longest it may take, seconds.
+        together: Trials of a training that are trained as one, this task's first: each has the `id`, the `trial` and
+            the `output` that it would have as a task of its own. Empty for any other task.
     """
 
     id: str
@@ -31,6 +33,7 @@ class Task:
     inputs: Mapping[str, str]
     output: str
     timeout: float | None = None
+    together: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Result:
         content: Names the record's arrays; empty when not ok.
         seconds: How long it took.
         details: The traceback, for the run folder's log.
+        others: How the other trials of a task went that were trained together with it, as results in JSON.
     """
 
     id: str
@@ -52,3 +56,13 @@ class Result:
     content: str = ""
     seconds: float = 0.0
     details: str = ""
+    others: Sequence[Mapping[str, Any]] = ()
+
+
+def apart(task: Task, result: Result) -> list[Result]:
+    """One result for each trial of a task; where it ended as a whole (lost, timed out), for all alike."""
+    if not task.together:
+        return [result]
+    if result.others:
+        return [replace(result, others=()), *(Result(**other) for other in result.others)]
+    return [replace(result, id=part["id"]) for part in task.together]

@@ -144,6 +144,7 @@ MODELS = Catalogue(
         "Lin, Khetan, Fanti, Oh 2018, section 4.1",
         "bench.models.gans:gan_grid",
         GanGrid,
-        traits={"kind": "generator"},
+        version=2,
+        traits={"kind": "generator", "stackable": True},
     ),
 )

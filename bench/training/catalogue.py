@@ -87,7 +87,10 @@ class PackedGan(Options):
     packing: int = Field(1, ge=1, description="points the discriminator judges at once; 1 is a plain GAN")
     iterations: int = Field(400_000, ge=1, description="simultaneous updates; the paper's protocol has 400,000")
     batch_size: int = Field(100, ge=2, description="packs a step")
-    learning_rate: Real = Field(1e-4, gt=0, description="Adam's rate for both networks; beta1 is 0.8")
+    learning_rate: Real = Field(1e-4, gt=0, description="Adam's rate for both networks")
+    beta1: Real = Field(0.8, ge=0, lt=1, description="Adam's first decay rate")
+    width: int = Field(200, ge=1, description="maxout units of a hidden layer of the discriminator")
+    looks: int = Field(0, ge=0, description="how often, while it is trained, to keep 2,500 points of the generator")
 
 
 RECIPES = Catalogue(
@@ -154,6 +157,7 @@ RECIPES = Catalogue(
         "Lin, Khetan, Fanti, Oh 2018, section 4.1",
         "bench.training.packing:packed_gan",
         PackedGan,
-        traits={"kind": "generator"},
+        version=2,
+        traits={"kind": "generator", "together": True},
     ),
 )

@@ -1,66 +1,182 @@
-"""Training of packed GANs on points (PacGAN)."""
+"""Training of packed GANs (PacGAN), several at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from bench.attacks.draws import Draws
 from bench.models.gans import PackedDiscriminator
+from bench.models.stacked import stack, unstack
 from bench.randomness import derive_seed, forked_torch_seed
-from bench.training.common import Report, TrainingData, TrainingLog, batches
+from bench.training.common import Report, TrainingData
+from bench.training.together import Checkpoint, Fate, play
+
+LOOKED_AT = 2500
+"""Points that are kept of a generator while it is trained."""
+
+BLOCK = 50
+"""Iterations whose noise is drawn together."""
 
 
-def packed_gan(
-    model: nn.Module,
-    data: TrainingData,
-    *,
-    seed: int,
-    report: Report,
-    packing: int,
-    iterations: int,
-    batch_size: int,
-    learning_rate: float,
-) -> TrainingLog:
-    """Simultaneous Adam steps of a generator and a discriminator that judges `packing` points at once.
+class PackedGan:
+    """A generator against a discriminator that judges `packing` points at once; a game of `bench.training.together`.
 
     The packed training set is fixed: each slot takes as many rows, with replacement, as the data has. Losses
     are the non-saturating ones; both gradients are taken at the same parameters.
 
+    Args:
+        generators: Stacks of one.
+        data: Points, shape (n, width).
+        seeds: One a generator.
+        packing: Points judged at once, m.
+        batch_size: Packs a step, b.
+        learning_rate: Adam's rate for both networks.
+        betas: Adam's decay rates.
+        width: Maxout units of a discriminator's hidden layer.
+    """
+
+    def __init__(
+        self,
+        generators: Sequence[nn.Module],
+        data: TrainingData,
+        *,
+        seeds: Sequence[int],
+        packing: int,
+        batch_size: int,
+        learning_rate: float,
+        betas: tuple[float, float] = (0.8, 0.999),
+        width: int = 200,
+    ) -> None:
+        self.x, self.seeds, self.packing, self.batch_size = data.x, seeds, packing, batch_size
+        size, inputs = data.x.shape
+        device = data.x.device
+        self.latent: int = generators[0].latent_size  # type: ignore[assignment]
+        self.generator = stack(generators)
+        judges = []
+        for seed in seeds:
+            with forked_torch_seed(derive_seed(seed, "discriminator")):
+                judges.append(PackedDiscriminator(packing=packing, inputs=inputs, width=width))
+        self.discriminator = stack(judges).to(device)
+        self.players: Mapping[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
+        self._g, self._d = list(self.generator.parameters()), list(self.discriminator.parameters())
+        capturable = device.type == "cuda"
+        self.optimisers: Sequence[torch.optim.Optimizer] = [
+            torch.optim.Adam(each, lr=learning_rate, betas=betas, fused=True, capturable=capturable)
+            for each in (self._g, self._d)
+        ]
+        self.packs = torch.stack([self._packs(seed, size) for seed in seeds]).to(device)
+        self._noise = Draws(torch.tensor([derive_seed(seed, "noise") for seed in seeds], device=device))
+        self._epoch, self._block = -1, -1
+        for player in self.players.values():
+            player.train()
+
+    def _packs(self, seed: int, size: int) -> Tensor:
+        """Rows of the data in each slot, shape (size, m)."""
+        random = torch.Generator().manual_seed(derive_seed(seed, "packs"))
+        return torch.stack([torch.randint(size, (size,), generator=random) for _ in range(self.packing)], 1)
+
+    def draw(self, iteration: int) -> tuple[Tensor, ...]:
+        """Real packs, shape (e, b, m * width), and noise, shape (e, m, b, latent)."""
+        a_round = len(self.x) // self.batch_size
+        epoch, batch = divmod(iteration, a_round)
+        if epoch != self._epoch:
+            orders = [
+                torch.randperm(len(self.x), generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch)))
+                for seed in self.seeds
+            ]
+            self._epoch, self._order = epoch, torch.stack(orders).to(self.x.device)
+        chosen = self._order[:, batch * self.batch_size : (batch + 1) * self.batch_size]
+        packs = self.packs.gather(1, chosen[..., None].expand(-1, -1, self.packing))
+        block, turn = divmod(iteration, BLOCK)
+        if block != self._block:
+            shape = (BLOCK, self.packing, self.batch_size, self.latent)
+            self._block, self._drawn = block, self._noise.normal(shape, block).transpose(0, 1).contiguous()
+        return self.x[packs].flatten(2), self._drawn[turn]
+
+    def look(self) -> Tensor:
+        """Points from noise that all generators share, shape (e, LOOKED_AT, width), by running statistics."""
+        seeds = torch.tensor([derive_seed(0, "look")], device=self.x.device)
+        noise = Draws(seeds).normal((1, LOOKED_AT, self.latent), 0).expand(len(self.seeds), -1, -1, -1)
+        self.generator.eval()
+        with torch.no_grad():
+            points: Tensor = self.generator(noise)[:, 0]
+        self.generator.train()
+        return points
+
+    def move(self, *drawn: Tensor) -> dict[str, Tensor]:
+        """One step of both networks, with both gradients taken at the same parameters."""
+        real, noise = drawn
+        fake = self.generator(noise).transpose(1, 2).flatten(2)
+        # one call on both: the discriminator has nothing that mixes the samples of a batch
+        scores = self.discriminator(torch.cat([real, fake], 1))
+        real_score, fake_score = scores.split(real.shape[1], 1)
+        loss_d = F.softplus(-real_score).mean(1) + F.softplus(fake_score).mean(1)
+        loss_g = F.softplus(-fake_score).mean(1)
+        *d_gradients, towards_fake = torch.autograd.grad(loss_d.sum(), [*self._d, fake])
+        # the generator's loss goes back through the discriminator as the other does, but for a factor a pack:
+        # of softplus(s) and softplus(-s), the slopes are in the ratio -exp(-s)
+        factor = -torch.exp(-fake_score.detach().clamp_min(-80))
+        g_gradients = torch.autograd.grad(fake, self._g, towards_fake * factor[..., None])
+        for parameter, gradient in zip([*self._d, *self._g], [*d_gradients, *g_gradients], strict=True):
+            parameter.grad = gradient
+        for optimiser in self.optimisers:
+            optimiser.step()
+        return {"discriminator": loss_d.detach(), "generator": loss_g.detach()}
+
+
+def packed_gan(
+    models: Sequence[nn.Module],
+    data: TrainingData,
+    *,
+    seeds: Sequence[int],
+    report: Report,
+    checkpoints: Sequence[Checkpoint] = (),
+    packing: int,
+    iterations: int,
+    batch_size: int,
+    learning_rate: float,
+    beta1: float,
+    width: int,
+    looks: int,
+) -> list[Fate]:
+    """Train generators against discriminators that judge `packing` points at once.
+
+    Args:
+        models: Generators, each a stack of one; they get the trained weights.
+        data: Points.
+        seeds: One a generator.
+        report: Told the share that is done.
+        checkpoints: One a generator, or none.
+        packing: Points judged at once.
+        iterations: Steps of both networks.
+        batch_size: Packs a step.
+        learning_rate: Adam's rate for both networks.
+        beta1: Adam's first decay rate.
+        width: Maxout units of a discriminator's hidden layer.
+        looks: How often to keep 2,500 points of each generator.
+
+    Returns:
+        The fate of each generator.
+
     Source: Lin, Khetan, Fanti, Oh 2018, section 4.1 and the released two-dimensional configuration
     (Adam 1e-4, beta1 0.8; 400,000 iterations in full).
     """
-    size, width = data.x.shape
-    latent: int = model.latent_size  # type: ignore[assignment]
-    device = data.x.device
-    random = torch.Generator().manual_seed(derive_seed(seed, "packs"))
-    packs = torch.cat([data.x[torch.randint(size, (size,), generator=random).to(device)] for _ in range(packing)], 1)
-    with forked_torch_seed(derive_seed(seed, "discriminator")):
-        discriminator = PackedDiscriminator(packing=packing, inputs=width).to(device)
-    betas = (0.8, 0.999)
-    step_g = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=betas)
-    step_d = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=betas)
-    g_parameters, d_parameters = list(model.parameters()), list(discriminator.parameters())
-    log, every = TrainingLog(), max(1, iterations // 100)
-    order = (index for _, index in batches(size, batch_size, epochs=iterations, seed=seed))
-    model.train()
-    for iteration in range(iterations):
-        real = packs[next(order).to(device)]
-        noise = torch.randn(packing, len(real), latent, generator=random).to(device)
-        fake = model(noise).transpose(0, 1).reshape(len(real), packing * width)
-        real_score, fake_score = discriminator(real), discriminator(fake)
-        loss_d = F.softplus(-real_score).mean() + F.softplus(fake_score).mean()
-        loss_g = F.softplus(-fake_score).mean()
-        d_gradients = torch.autograd.grad(loss_d, d_parameters, retain_graph=True)
-        g_gradients = torch.autograd.grad(loss_g, g_parameters)
-        for parameter, gradient in zip(d_parameters, d_gradients, strict=True):
-            parameter.grad = gradient
-        for parameter, gradient in zip(g_parameters, g_gradients, strict=True):
-            parameter.grad = gradient
-        step_d.step()
-        step_g.step()
-        if (iteration + 1) % every == 0:
-            log.add(discriminator=loss_d.item(), generator=loss_g.item())
-            report((iteration + 1) / iterations)
-    model.eval()
-    return log
+    game = PackedGan(
+        models,
+        data,
+        seeds=seeds,
+        packing=packing,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        betas=(beta1, 0.999),
+        width=width,
+    )
+    fates = play(game, len(models), iterations, report=report, checkpoints=checkpoints, looks=looks)
+    unstack(game.generator, models)
+    for model in models:
+        model.eval()
+    return fates

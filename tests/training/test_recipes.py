@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.attacks.attack import create
 from bench.data import load_named
 from bench.models.autoencoders import kl_from_standard_normal, vae
 from bench.models.classifiers import mlp, softmax
-from bench.models.gans import GridGenerator, PackedDiscriminator, SlotBatchNorm
-from bench.randomness import derive_seed, forked_torch_seed
+from bench.models.gans import GridGenerator, PackedDiscriminator
+from bench.randomness import forked_torch_seed
 from bench.training.autoencoding import autoencoding
 from bench.training.classifying import adversarial, standard
 from bench.training.common import TrainingData, batches
-from bench.training.packing import packed_gan
 
 
 def silent(_: float) -> None:
@@ -99,22 +95,6 @@ def test_batches_visit_every_sample_once_an_epoch() -> None:
     assert first != second
 
 
-def test_slot_batch_norm_is_batch_norm_slot_by_slot() -> None:
-    """With one slot it is torch's own batch norm, but for the variance that the running average follows."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 50, 6, generator=generator) * 3 + 1
-    ours, reference = SlotBatchNorm(6).train(), nn.BatchNorm1d(6, momentum=None).train()
-    torch.testing.assert_close(ours(x)[0], reference(x[0]))
-    torch.testing.assert_close(ours(x)[1], reference(x[1]))
-    fresh_norm = SlotBatchNorm(6, decay=0.0).train()
-    fresh_norm(x)
-    torch.testing.assert_close(fresh_norm.running_mean, x.mean(1).mean(0))
-    torch.testing.assert_close(fresh_norm.running_variance, x.var(1, correction=0).mean(0))
-    evaluated = fresh_norm.eval()(x[0])
-    expected = (x[0] - fresh_norm.running_mean) / (fresh_norm.running_variance + 1e-5).sqrt()
-    torch.testing.assert_close(evaluated, expected)
-
-
 def test_parameter_counts_are_those_of_the_paper() -> None:
     """485k for the generator, 405k for the discriminator and about 2,000 more for each further slot."""
 
@@ -124,40 +104,3 @@ def test_parameter_counts_are_those_of_the_paper() -> None:
     assert round(count(GridGenerator()) / 1000) == 485
     assert round(count(PackedDiscriminator()) / 1000) == 405
     assert count(PackedDiscriminator(packing=2)) - count(PackedDiscriminator()) == 2000
-
-
-@pytest.mark.parametrize("packing", [1, 3])
-def test_both_networks_step_from_the_same_parameters(packing: int) -> None:
-    """One iteration, redone by hand: losses, packing, simultaneous Adam steps."""
-    torch.manual_seed(0)
-    data = TrainingData(torch.randn(40, 2))
-    model = GridGenerator(width=8)
-    before = copy.deepcopy(model)
-    packed_gan(model, data, seed=5, report=silent, packing=packing, iterations=1, batch_size=10, learning_rate=1e-2)
-    random = torch.Generator().manual_seed(derive_seed(5, "packs"))
-    rows = [torch.randint(40, (40,), generator=random) for _ in range(packing)]
-    noise = torch.randn(packing, 10, 2, generator=random)
-    with forked_torch_seed(derive_seed(5, "discriminator")):
-        judge = PackedDiscriminator(packing=packing)
-    assert torch.cat([data.x[index] for index in rows], 1).shape == (40, 2 * packing)
-    before.train()
-    fake = torch.cat([before(noise[slot : slot + 1])[0] for slot in range(packing)], 1)
-    loss = F.softplus(-judge(fake)).mean()
-    gradients = torch.autograd.grad(loss, list(before.parameters()))
-    for old, new, gradient in zip(before.parameters(), model.parameters(), gradients, strict=True):
-        # Adam's first step has length learning_rate along the gradient's sign
-        expected = old - 1e-2 * gradient / (gradient.abs() + 1e-8)
-        big = gradient.abs() > 1e-6
-        torch.testing.assert_close(new[big], expected[big], rtol=1e-3, atol=1e-5)
-
-
-def test_a_packed_gan_moves_towards_the_data() -> None:
-    """Not a claim about modes, which take far longer: samples end nearer to the data than they began."""
-    points = torch.from_numpy(load_named("ring8", samples=2000).x)
-    with forked_torch_seed(1):
-        model = GridGenerator(width=64)
-    packed_gan(
-        model, TrainingData(points), seed=0, report=silent, packing=2, iterations=150, batch_size=50, learning_rate=2e-3
-    )
-    radius = model(torch.randn(500, 2)).detach().norm(dim=1)
-    assert float((radius - 1).abs().median()) < 0.6, "it was about 1 before training, when all points lie at the centre"

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from numpy.typing import NDArray
-
 from bench.engine.work import classify, generate, reconstruct, train
+from bench.engine.work.train import Made
 from bench.engine.work.workplace import Workplace
 
 Work = Mapping[str, Any]
-Made = tuple[dict[str, Any], dict[str, NDArray[Any]]]
-"""What a job leaves: facts as JSON, and arrays by name."""
 
 JOBS: Mapping[str, Callable[[Work, Workplace], Made]] = {
     "data": train.materialise,

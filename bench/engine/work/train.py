@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,17 @@ from bench.attacks.verify import check_logits
 from bench.data.catalogue import DATA, Imported
 from bench.data.imported import materialised
 from bench.engine.work.calling import classifier, out_of_memory
+from bench.engine.work.checkpoint import FileCheckpoint
 from bench.engine.work.workplace import Workplace
 from bench.errors import BenchError, DataError, ModelError
 from bench.models.build import build, check_kind, own_copy
 from bench.randomness import derive_seed, forked_torch_seed
 from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
+from bench.training.together import LOOK
+
+Made = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+"""What a job leaves: facts as JSON, and arrays by name."""
 
 
 def materialise(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:  # noqa: ARG001
@@ -43,38 +50,113 @@ def train(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
     Initialisation and training depend on the suite's seed, the trial and the recipe's name alone: not on the model's
     name, nor on anything trained before.
     """
+    if RECIPES[work["recipe"]["name"]].traits.get("together"):
+        (made,) = train_together(work, [work["trial"]], place)
+        if isinstance(made, BenchError):
+            raise made
+        return made
+    data, seed = _data(work, place), _seed(work, work["trial"])
+    model = _untrained(work, seed, data, place)
+    started = time.perf_counter()
+    with forked_torch_seed(derive_seed(seed, "layers")), _explained(work, data):
+        log = _recipe(work)(model, data, seed=seed, report=place.report)
+    return _made(model, log.figures, time.perf_counter() - started)
+
+
+def train_together(work: Mapping[str, Any], trials: Sequence[int], place: Workplace) -> list[Made | BenchError]:
+    """Train several trials of a model as one; for each what `train` would leave, or why it leaves nothing.
+
+    Unfinished trainings are kept beside the outputs. Trials that were left at different iterations are trained in
+    groups, each from where it is.
+    """
+    data = _data(work, place)
+    seeds = [_seed(work, trial) for trial in trials]
+    models = [_untrained(work, seed, data, place) for seed in seeds]
+    checkpoints = [FileCheckpoint(output) for output in place.outputs]
+    groups: dict[int, list[int]] = {}
+    for index, checkpoint in enumerate(checkpoints):
+        kept = checkpoint.read()
+        groups.setdefault(0 if kept is None else kept[0]["iteration"], []).append(index)
+    made: dict[int, Made | BenchError] = {}
+    for done, group in enumerate(groups.values()):
+        started = time.perf_counter()
+        with forked_torch_seed(derive_seed(seeds[group[0]], "layers")), _explained(work, data):
+            fates = _recipe(work)(
+                [models[index] for index in group],
+                data,
+                seeds=[seeds[index] for index in group],
+                report=lambda share, done=done: place.report((done + share) / len(groups)),
+                checkpoints=[checkpoints[index] for index in group],
+            )
+        seconds = (time.perf_counter() - started) / len(group)
+        for index, fate in zip(group, fates, strict=True):
+            checkpoints[index].drop()
+            if fate.diverged is None:
+                facts, weights = _made(models[index], fate.log.figures, seconds)
+                made[index] = facts, weights | {f"{LOOK}{at}": seen.numpy() for at, seen in fate.looks.items()}
+            else:
+                made[index] = ModelError(
+                    f"training diverged: at iteration {fate.diverged} some weights were NaN or infinite; "
+                    f"lower the learning rate"
+                )
+    return [made[index] for index in range(len(trials))]
+
+
+def _seed(work: Mapping[str, Any], trial: int) -> int:
+    return derive_seed(work["seed"], "train", work["recipe"]["name"], trial)
+
+
+def _recipe(work: Mapping[str, Any]) -> Callable[..., Any]:
+    """The recipe with its options filled in."""
+    recipe = RECIPES[work["recipe"]["name"]]
+    return partial(recipe.load(), **recipe.options(**work["recipe"]["options"]).model_dump())
+
+
+def _name(work: Mapping[str, Any]) -> str:
+    return str(work["model"]["load"] if "load" in work["model"] else work["model"]["arch"]["name"])
+
+
+def _data(work: Mapping[str, Any], place: Workplace) -> TrainingData:
     samples = place.samples(work["data"])
-    seed = derive_seed(work["seed"], "train", work["recipe"]["name"], work["trial"])
+    labels = None if samples.y is None else place.tensor(samples.y)
+    return TrainingData(place.tensor(samples.inputs()), labels)
+
+
+def _untrained(work: Mapping[str, Any], seed: int, data: TrainingData, place: Workplace) -> nn.Module:
+    """The model of one trial, on its device, before training."""
     with forked_torch_seed(derive_seed(seed, "initial weights")):
         model = build(work["model"])
-    name = work["model"]["load"] if "load" in work["model"] else work["model"]["arch"]["name"]
+    name = _name(work)
     if not isinstance(model, nn.Module):
         raise ModelError(f"'{name}' gave a {type(model).__name__}; expected a torch module, since it is to be trained")
     check_kind(model, work["model"]["kind"], name)
     model = own_copy(model) if "load" in work["model"] else model
     model.to(place.device)
-    labels = None if samples.y is None else place.tensor(samples.y)
-    data = TrainingData(place.tensor(samples.inputs()), labels)
     if work["model"]["kind"] == "classifier":
         _check_fit(model, name, data, work["data"]["name"])
-    recipe = RECIPES[work["recipe"]["name"]]
-    options = recipe.options(**work["recipe"]["options"]).model_dump()
-    started = time.perf_counter()
-    with forked_torch_seed(derive_seed(seed, "layers")):
-        try:
-            log = recipe.load()(model, data, seed=seed, report=place.report, **options)
-        except Exception as error:
-            if isinstance(error, BenchError) or out_of_memory(error):
-                raise
-            raise ModelError(
-                f"recipe '{recipe.name}' cannot train '{name}' on inputs of shape {tuple(data.x.shape)}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+    return model
+
+
+@contextmanager
+def _explained(work: Mapping[str, Any], data: TrainingData) -> Iterator[None]:
+    """Say which recipe could not train what on what."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, BenchError) or out_of_memory(error):
+            raise
+        raise ModelError(
+            f"recipe '{work['recipe']['name']}' cannot train '{_name(work)}' on inputs of shape "
+            f"{tuple(data.x.shape)}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _made(model: nn.Module, figures: Mapping[str, Any], seconds: float) -> Made:
+    """What a training leaves."""
     weights = {name: copy.deepcopy(value).cpu().numpy() for name, value in model.state_dict().items()}
     if not all(np.isfinite(value).all() for value in weights.values()):
         raise ModelError("training diverged: some weights are NaN or infinite; lower the learning rate")
-    facts = {"figures": log.figures, "training_seconds": time.perf_counter() - started, "torch": torch.__version__}
-    return facts, weights
+    return {"figures": dict(figures), "training_seconds": seconds, "torch": torch.__version__}, weights
 
 
 def _check_fit(model: nn.Module, name: str, data: TrainingData, source: str) -> None:

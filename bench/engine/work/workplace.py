@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from bench.engine.work.seeding import seeded
 from bench.errors import ModelError
 from bench.models.build import Model, build, check_kind, own_copy, ready
 from bench.models.weights import load_weights, read_weights
+from bench.training.together import LOOK
 
 T = TypeVar("T")
 VERIFY_BATCH = 97
@@ -43,6 +44,7 @@ class Workplace:
             torch.backends.cuda.matmul.allow_tf32 = False
         self.batch_size = batch_size
         self.inputs: Mapping[str, str] = {}
+        self.outputs: Sequence[Path] = ()
         self.report: Callable[[float], None] = lambda share: None  # noqa: ARG005
         self._kept: OrderedDict[str, Any] = OrderedDict()
 
@@ -83,7 +85,9 @@ class Workplace:
             model = build(work)
         if "weights_job" in work:
             model = own_copy(model)
-            load_weights(model, self.record(work["weights_job"]).arrays, f"'{name}'")
+            arrays = self.record(work["weights_job"]).arrays
+            weights = {key: values for key, values in arrays.items() if not key.startswith(LOOK)}
+            load_weights(model, weights, f"'{name}'")
         elif "weights_file" in work:
             if not isinstance(model, nn.Module):
                 found = type(model).__name__

@@ -1,0 +1,232 @@
+"""Training several networks of one shape as one: the loop, its checkpoints, and networks that diverge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bench.training.common import Report, TrainingLog
+
+SAVED_EVERY = 60.0
+"""Seconds between two checkpoints."""
+
+LOOK = "look."
+"""How the names begin of what a network made of a fixed input; the iteration follows."""
+
+ENTRIES = 100
+"""Entries of a training's log."""
+
+
+class Checkpoint(Protocol):
+    """Where the unfinished training of one network is kept."""
+
+    def read(self) -> tuple[Mapping[str, Any], Mapping[str, Tensor]] | None:
+        """Facts and tensors of the last one; None when there is none."""
+
+    def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Keep facts (as JSON) and tensors in place of the last ones."""
+
+
+class Game(Protocol):
+    """Stacks of networks that are trained against each other, or on their own."""
+
+    @property
+    def players(self) -> Mapping[str, nn.Module]:
+        """Stacks by name, each of as many networks."""
+
+    @property
+    def optimisers(self) -> Sequence[Optimizer]:
+        """Their optimisers; state of a parameter's shape belongs to the networks, other state to all."""
+
+    def draw(self, iteration: int) -> tuple[Tensor, ...]:
+        """What an iteration needs that is random, from the networks' seeds and the iteration's number alone."""
+
+    def move(self, *drawn: Tensor) -> Mapping[str, Tensor]:
+        """Make all the steps of an iteration; losses by name, each of shape (networks,)."""
+
+    def look(self) -> Tensor:
+        """What the networks make of a fixed input, the same in all of them; shape (networks, ...)."""
+
+
+@dataclass
+class Fate:
+    """What became of one network.
+
+    Attributes:
+        log: Losses, `ENTRIES` entries.
+        diverged: The iteration after which a weight was first found NaN or infinite; None for a sound network.
+        looks: What the network made of a fixed input after some iterations, on the CPU.
+    """
+
+    log: TrainingLog = field(default_factory=TrainingLog)
+    diverged: int | None = None
+    looks: dict[int, Tensor] = field(default_factory=dict)
+
+
+def play(
+    game: Game,
+    networks: int,
+    iterations: int,
+    *,
+    report: Report,
+    checkpoints: Sequence[Checkpoint] = (),
+    looks: int = 0,
+) -> list[Fate]:
+    """Play a game to its end, or on from its checkpoints.
+
+    A network that diverges is taken out: its weights are set to 0, so that nothing of it is computed on NaN any more,
+    and its fate says when. The others are not touched.
+
+    Args:
+        game: What is trained.
+        networks: Networks in each stack.
+        iterations: Iterations in all, those before the checkpoints included.
+        report: Told the share that is done.
+        checkpoints: One a network, all of them of the same iteration or all empty; none to keep nothing.
+        looks: How often to keep what the networks make of a fixed input, at equal distances, the last at the end.
+
+    Returns:
+        The fate of each network.
+    """
+    fates, start = resume(game, networks, checkpoints)
+    every = max(1, iterations // ENTRIES)
+    move = Captured(game.move) if _device(game).type == "cuda" else game.move
+    saved = time.monotonic()
+    for iteration in range(start, iterations):
+        losses = move(*game.draw(iteration))
+        if (iteration + 1) % every == 0 or iteration + 1 == iterations:
+            _take_out(game, fates, iteration + 1)
+            for index, fate in enumerate(fates):
+                if fate.diverged is None and (iteration + 1) % every == 0:
+                    fate.log.add(**{name: value[index].item() for name, value in losses.items()})
+            report((iteration + 1) / iterations)
+        if looks and (iteration + 1) * looks // iterations > iteration * looks // iterations:
+            for fate, seen in zip(fates, game.look().cpu(), strict=True):
+                fate.looks[iteration + 1] = seen
+        if checkpoints and time.monotonic() - saved > SAVED_EVERY:
+            save(game, fates, iteration + 1, checkpoints)
+            saved = time.monotonic()
+    return fates
+
+
+def _device(game: Game) -> torch.device:
+    return next(next(iter(game.players.values())).parameters()).device
+
+
+def _take_out(game: Game, fates: Sequence[Fate], iteration: int) -> None:
+    """Set the weights of networks that have diverged to 0 in every player and optimiser."""
+    tensors = [values for _, values in _tensors(game)]
+    count = len(fates)
+    sound = torch.stack([torch.isfinite(values).reshape(count, -1).all(1) for values in tensors]).all(0)
+    for index, good in enumerate(sound.tolist()):
+        if good:
+            continue
+        for values in tensors:
+            _own(values, index, count).zero_()
+        if fates[index].diverged is None:
+            fates[index].diverged = iteration
+
+
+def _tensors(game: Game) -> list[tuple[str, Tensor]]:
+    """All that the networks consist of, named, each with the networks as its first dimension."""
+    found: list[tuple[str, Tensor]] = []
+    for name, player in game.players.items():
+        found += [(f"{name}.{key}", values) for key, values in player.state_dict().items()]
+    for place, optimiser in enumerate(game.optimisers):
+        parameters = [each for group in optimiser.param_groups for each in group["params"]]
+        for index, parameter in enumerate(parameters):
+            for key, values in optimiser.state[parameter].items():
+                if isinstance(values, Tensor) and values.shape == parameter.shape:
+                    found.append((f"optimiser.{place}.{index}.{key}", values))
+    return found
+
+
+def _own(values: Tensor, index: int, networks: int) -> Tensor:
+    """One network's part of a stack; a network alone may have tensors that are no stack."""
+    return values if networks == 1 else values[index : index + 1]
+
+
+def save(game: Game, fates: Sequence[Fate], iteration: int, checkpoints: Sequence[Checkpoint]) -> None:
+    """Write what each network needs to go on from here."""
+    tensors = _tensors(game)
+    for index, (fate, checkpoint) in enumerate(zip(fates, checkpoints, strict=True)):
+        facts = {"iteration": iteration, "figures": fate.log.figures, "diverged": fate.diverged}
+        own = {name: _own(values, index, len(fates)) for name, values in tensors}
+        checkpoint.write(facts, {**own, **{f"{LOOK}{at}": seen for at, seen in fate.looks.items()}})
+
+
+def resume(game: Game, networks: int, checkpoints: Sequence[Checkpoint]) -> tuple[list[Fate], int]:
+    """Put the game back to where its checkpoints are; the fates so far and the iteration."""
+    found = [checkpoint.read() for checkpoint in checkpoints]
+    if not found or any(each is None for each in found):
+        return [Fate() for _ in range(networks)], 0
+    kept = [each for each in found if each is not None]
+    (iteration,) = {facts["iteration"] for facts, _ in kept}
+    for optimiser in game.optimisers:
+        _make_state(optimiser, iteration)
+    with torch.no_grad():
+        for name, values in _tensors(game):
+            parts = [tensors[name] for _, tensors in kept]
+            values.copy_(torch.cat(parts) if len(parts) > 1 else parts[0])
+    return [_fate(facts, tensors) for facts, tensors in kept], iteration
+
+
+def _fate(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fate:
+    """The fate so far, from a checkpoint."""
+    looks = {int(name.removeprefix(LOOK)): seen for name, seen in tensors.items() if name.startswith(LOOK)}
+    return Fate(TrainingLog(dict(facts["figures"])), facts["diverged"], dict(sorted(looks.items())))
+
+
+def _make_state(optimiser: Optimizer, steps: int) -> None:
+    """Let an optimiser make its state by a step that changes nothing, and set its count of steps."""
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
+    kept = [each.detach().clone() for each in parameters]
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    with torch.no_grad():
+        for parameter, values in zip(parameters, kept, strict=True):
+            parameter.copy_(values)
+            parameter.grad = None
+            state = optimiser.state[parameter]
+            if "step" in state:
+                state["step"] = torch.full_like(state["step"], steps)
+
+
+class Captured:
+    """A game's moves as one CUDA graph: a few are made to warm up, one is recorded, the others are replayed."""
+
+    WARM_UP = 3
+
+    def __init__(self, move: Callable[..., Mapping[str, Tensor]]) -> None:
+        self._move = move
+        self._made = 0
+        self._graph: Any = None
+        self._inputs: tuple[Tensor, ...] = ()
+        self._losses: Mapping[str, Tensor] = {}
+
+    def __call__(self, *drawn: Tensor) -> Mapping[str, Tensor]:
+        """Make one move."""
+        self._made += 1
+        if self._made <= self.WARM_UP:
+            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):
+                losses = self._move(*drawn)
+            torch.cuda.current_stream().wait_stream(aside)
+            return losses
+        if self._graph is None:
+            self._inputs = tuple(each.clone() for each in drawn)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._losses = self._move(*self._inputs)
+        for kept, new in zip(self._inputs, drawn, strict=True):
+            kept.copy_(new)
+        self._graph.replay()
+        return self._losses
