@@ -173,7 +173,7 @@ def _needed_models(suite: Suite, wanted: set[str]) -> set[str]:
         block = suite.evaluations[name]
         models |= {*block.surrogates, *block.victims} if isinstance(block, Transfer) else set(block.models)
         if isinstance(block, Generation):
-            models |= {str(use.options["features"]) for use in block.metrics if use.options.get("features")}
+            models |= set(names.networks(block))
     return models & set(suite.models)
 
 

@@ -71,7 +71,7 @@ def attack_figures(name: str) -> Figures:
 def model_figures(name: str) -> Figures:
     """Names and shapes of the weights, and outputs for fixed weights."""
     model = fixed(MODELS[name].load()(**MODELS[name].options().model_dump()))
-    x = waves(2, model.latent_size) if name == "gan-grid" else waves(2, 1, 28, 28)
+    x = waves(2, model.latent_size) if hasattr(model, "latent_size") else waves(2, 1, 28, 28)
     shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
     return {"weights": shapes, "output": model(x).flatten(1)[:, :5].tolist()}
 
@@ -83,10 +83,13 @@ def recipe_figures(name: str) -> Figures:
     if name == "adversarial":
         short |= {"epsilon": 0.1, "steps": 2, "warm_up": 0.5}
     arch = {"classifier": "mlp", "autoencoder": "vae", "generator": "gan-grid"}[kind]
+    if name == "packed-images":
+        short |= {"batch_size": 4, "width": 2, "judge": "small"}
+        arch = "dcgan-small"
     with forked_torch_seed(0):
         model = MODELS[arch].load()(**MODELS[arch].options().model_dump())
     data = (
-        TrainingData(waves(200, 2) * 4)
+        TrainingData(waves(20, 3, 28, 28) if name == "packed-images" else waves(200, 2) * 4)
         if kind == "generator"
         else TrainingData(waves(60, 1, 28, 28), torch.arange(60) % 10)
     )
@@ -103,9 +106,17 @@ def metric_figures(name: str) -> Figures:
     method = METRICS[name].load()
     if name == "modes":
         points = load_named("grid25", samples=300).x[:, :2]
-        return method(points, points, mixture="grid25")  # type: ignore[no-any-return]
-    if name == "frechet":
-        return method(waves(50, 3), waves(60, 3) ** 2, features=None)  # type: ignore[no-any-return]
+        return method(points, points, mixture="grid25", radius=3.0, least=1)  # type: ignore[no-any-return]
+    if METRICS[name].traits.get("network") == "classifier":
+
+        def reads(x: Tensor) -> Tensor:
+            return x.flatten(1)[:, :10] * 9
+
+        options = {"splits": 5} if name == "inception_score" else {}
+        return method(waves(50, 3, 4, 4), waves(60, 3, 4, 4), classifier=reads, **options)  # type: ignore[no-any-return]
+    if METRICS[name].traits["for"] == ("generation",):
+        options = METRICS[name].options().model_dump()
+        return method(waves(50, 3), waves(60, 3) ** 2, **options)  # type: ignore[no-any-return]
     flags = (waves(4, 20) > 0.5).numpy()
     values = method(Outcomes(flags[0], flags[1], waves(20).numpy(), flags[2]))
     return {"mean": float(np.nanmean(values)), "counted": int((~np.isnan(values)).sum())}

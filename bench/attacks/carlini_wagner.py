@@ -13,7 +13,7 @@ from bench.attacks.counting import of_rows
 from bench.attacks.draws import Draws
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import input_gradient
-from bench.attacks.nearest import Nearest, first_look, unit
+from bench.attacks.nearest import Nearest, draw_in, first_look, unit
 from bench.attacks.threat import Threat, per_sample, sizes
 
 _EDGE = 1 - 1e-4  # how far towards the ends of the tanh, where its inverse is infinite, variables begin
@@ -38,7 +38,7 @@ def carlini_wagner(
     The variable is the inverse of a tanh that maps onto the box, so that every step stays inside. Without a box (or
     with a side at infinity, or one wider than 1e5) it is the example itself, clipped to whatever box there is. Every
     search begins at the clean input. Distances are shares of the width of the box, so that images in [0, 255] fare
-    like images in [0, 1]. What `first_look` sees counts as well.
+    like images in [0, 1]. What `first_look` sees counts as well, and at the end each example is drawn in (`draw_in`).
 
     Args:
         model: Inputs to logits (n, classes).
@@ -88,6 +88,7 @@ def carlini_wagner(
         above[rows] = torch.where(found, weights[rows], above[rows])
         below[rows] = torch.where(found, below[rows], weights[rows])
         weights = torch.where(above < torch.inf, (below + above) / 2, 10 * weights)
+    draw_in(model, x, goal, best, threat, confidence)
     return best.points
 
 

@@ -266,6 +266,7 @@ ATTACKS = Catalogue(
         "Carlini and Wagner 2017, section 6.1",
         "bench.attacks.carlini_wagner:carlini_wagner",
         CarliniWagner,
+        version=2,
         traits={"norms": ("l2",), "against": "classifier", "nearest": True},
     ),
     Component(

@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 
 from bench.attacks.ascent import replace_rows
+from bench.attacks.counting import of_rows
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import class_gradients, input_gradient
 from bench.attacks.threat import Norm, Threat, per_sample, sizes
 
 DUAL: dict[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
+
+
+HALVINGS = 10
+"""How often the line between an example and its clean input is halved."""
 
 
 class Nearest:
@@ -104,6 +109,41 @@ def first_look(
         logits = model(point)
     seen.note(point, sizes(point - x, threat.norm), goal.margin(logits) > confidence)
     return seen
+
+
+def draw_in(
+    model: Callable[[Tensor], Tensor], x: Tensor, goal: Goal, best: Nearest, threat: Threat, confidence: float = 0.0
+) -> None:
+    """Bring each example nearer to its clean input, along the line between them, by `HALVINGS` forward passes.
+
+    Args:
+        model: Inputs to logits of the whole batch.
+        x: Clean inputs, shape (n, ...).
+        goal: Labels, or targets.
+        best: The nearest examples; updated.
+        threat: The norm.
+        confidence: Margin in logits an example must have more than.
+
+    >>> plane = lambda x: torch.stack([x[:, 0], torch.full((len(x),), 0.5)], 1)
+    >>> clean, best = torch.tensor([[1.0]]), Nearest(torch.tensor([[1.0]]))
+    >>> best.note(torch.tensor([[0.0]]), torch.tensor([1.0]))
+    >>> draw_in(plane, clean, Goal(torch.tensor([0])), best, Threat("l2", math.inf))
+    >>> best.distance
+    tensor([0.5010])
+    """
+    rows = ((best.distance > 0) & (best.distance < torch.inf)).nonzero().squeeze(1)
+    if len(rows) == 0:
+        return
+    part, aim, origin = of_rows(model, rows), goal.rows(rows), x[rows]
+    way = best.points[rows] - origin
+    inside, outside = x.new_zeros(len(rows)), x.new_ones(len(rows))
+    for _ in range(HALVINGS):
+        share = (inside + outside) / 2
+        point = torch.addcmul(origin, way, per_sample(share, way))
+        with torch.no_grad():
+            reached = aim.margin(part(point)) > confidence
+        best.note(point, sizes(point - origin, threat.norm), reached, rows)
+        inside, outside = torch.where(reached, inside, share), torch.where(reached, share, outside)
 
 
 def _gaps(logits: Tensor, labels: Tensor) -> Tensor:

@@ -48,10 +48,18 @@ class MnistClasses(Mnist):
 
 
 class Mixture(DataOptions):
-    """Options of a mixture of equally likely Gaussians in the plane."""
+    """Options of a mixture of Gaussians in the plane."""
 
     samples: int = Field(100_000, ge=1, description="points to draw")
     seed: int = Field(0, ge=0, description="seed of the points")
+
+
+class StackedMnist(DataOptions):
+    """Options of stacked MNIST."""
+
+    samples: int = Field(128_000, ge=1, description="images to stack; PacGAN's fixed set has 128,000")
+    split: Literal["train", "test", "all"] = Field("all", description="the digits to draw from; all has 70,000")
+    seed: int = Field(0, ge=0, description="seed of the draws")
 
 
 class Npz(DataOptions):
@@ -106,6 +114,13 @@ DATA = Catalogue(
         MnistClasses,
     ),
     Component(
+        "stacked-mnist",
+        "Three random digits of MNIST as the channels of one 28x28 image in [0, 1]: a thousand classes.",
+        "Metz et al. 2017; Srivastava et al. 2017; Lin et al. 2018 (PacGAN), section 4.2",
+        "bench.data.stacked:StackedMnist",
+        StackedMnist,
+    ),
+    Component(
         "grid25",
         "Points from 25 Gaussians on the grid {-4,-2,0,2,4} squared, standard deviation 0.05.",
         "Lin et al. 2018 (PacGAN), section 4.1",
@@ -120,6 +135,30 @@ DATA = Catalogue(
         "bench.data.mixtures:Mixture",
         Mixture,
         traits={"mixture": "ring8"},
+    ),
+    Component(
+        "grid25-wgan",
+        "The same grid divided by 2.828, and with it its standard deviation.",
+        "Gulrajani et al. 2017 (WGAN-GP), released toy experiments",
+        "bench.data.mixtures:Mixture",
+        Mixture,
+        traits={"mixture": "grid25-wgan"},
+    ),
+    Component(
+        "ring8-wgan",
+        "Points from 8 Gaussians on a circle of radius 2, standard deviation 0.02, both divided by 1.414.",
+        "Gulrajani et al. 2017 (WGAN-GP), released toy experiments",
+        "bench.data.mixtures:Mixture",
+        Mixture,
+        traits={"mixture": "ring8-wgan"},
+    ),
+    Component(
+        "ring8-unrolled",
+        "Points of a ring whose eighth Gaussian lies on the first: 7 modes, one of them twice as likely.",
+        "Metz et al. 2017 (unrolled GAN), released notebook, whose angles include both 0 and a full turn",
+        "bench.data.mixtures:Mixture",
+        Mixture,
+        traits={"mixture": "ring8-unrolled"},
     ),
     Component("npz", "Arrays of yours in an .npz file.", "numpy.savez", "bench.data.npz:Npz", Npz),
     Component(

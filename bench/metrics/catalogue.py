@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bench.catalogue import Catalogue, Component, Options
+from bench.catalogue import Catalogue, Component, Options, Real
 
 Direction = Literal["higher", "lower", "neither"]
 
@@ -18,13 +18,39 @@ class NoOptions(Options):
     """No options."""
 
 
-class Frechet(Options):
-    """Options of the Frechet distance."""
+class Modes(Options):
+    """Options of the mode counts; the defaults are PacGAN's definitions."""
+
+    radius: Real = Field(3.0, gt=0, description="standard deviations within which a point is of high quality")
+    least: int = Field(1, ge=1, description="high-quality points a mode needs to count as hit")
+
+
+class Features(Options):
+    """Options of metrics that compare features."""
 
     features: str | None = Field(
         None,
         description="classifier of this suite whose features are compared; null compares the samples themselves",
     )
+
+
+class Digits(Options):
+    """Options of mode counts of stacked MNIST."""
+
+    classifier: str = Field(description="classifier of this suite that tells the ten digits apart")
+
+
+class InceptionScore(Options):
+    """Options of the inception score."""
+
+    classifier: str = Field(description="classifier of this suite whose probabilities are taken")
+    splits: int = Field(10, ge=1, description="parts of the samples, whose scores are averaged")
+
+
+class Neighbours(Features):
+    """Options of precision, recall, density and coverage."""
+
+    k: int = Field(5, ge=1, description="which neighbour of one's own set is as far as a neighbourhood reaches")
 
 
 METRICS = Catalogue(
@@ -55,13 +81,20 @@ METRICS = Catalogue(
     ),
     Component(
         "modes",
-        "Modes hit, share of points near a mode, and reverse KL of the mode histogram, for a mixture.",
+        "Modes hit, share of points near a mode, and divergences of the mode histogram, for a mixture.",
         "Srivastava et al. 2017; Lin et al. 2018, section 4.1",
         "bench.metrics.modes:mode_coverage",
-        NoOptions,
+        Modes,
+        version=2,
         traits={
             "for": ("generation",),
-            "rows": {"modes": "higher", "high_quality": "higher", "reverse_kl": "lower"},
+            "rows": {
+                "modes": "higher",
+                "high_quality": "higher",
+                "reverse_kl": "lower",
+                "reverse_kl_all": "lower",
+                "jsd": "lower",
+            },
             "mixture": True,
             "shares": ("high_quality",),
         },
@@ -69,9 +102,52 @@ METRICS = Catalogue(
     Component(
         "frechet",
         "Frechet distance between Gaussians fitted to features of samples and of data.",
-        "Heusel et al. 2017, eq. 6; computed by torchmetrics",
+        "Heusel et al. 2017, eq. 6",
         "bench.metrics.frechet:frechet",
-        Frechet,
-        traits={"for": ("generation",), "rows": {"frechet": "lower"}},
+        Features,
+        version=2,
+        traits={"for": ("generation",), "rows": {"frechet": "lower"}, "network": "features"},
+    ),
+    Component(
+        "kernel_distance",
+        "Squared discrepancy of features under a cubic kernel, without bias; with Inception's features, KID.",
+        "Binkowski, Sutherland, Arbel, Gretton 2018, section 4",
+        "bench.metrics.kernel_distance:kernel_distance",
+        Features,
+        traits={"for": ("generation",), "rows": {"kernel_distance": "lower"}, "network": "features"},
+    ),
+    Component(
+        "prdc",
+        "Precision, recall, density and coverage: which samples lie among the neighbours of which.",
+        "Kynkaanniemi et al. 2019, eq. 2; Naeem et al. 2020, section 3",
+        "bench.metrics.prdc:prdc",
+        Neighbours,
+        traits={
+            "for": ("generation",),
+            "rows": {"precision": "higher", "recall": "higher", "density": "higher", "coverage": "higher"},
+            "shares": ("precision", "recall", "coverage"),
+            "network": "features",
+        },
+    ),
+    Component(
+        "stacked_modes",
+        "Combinations of digits hit, and reverse KL of their histogram, for stacked MNIST.",
+        "Srivastava et al. 2017, section 5.2; Lin et al. 2018, section 4.2",
+        "bench.metrics.stacked:stacked_modes",
+        Digits,
+        traits={
+            "for": ("generation",),
+            "rows": {"modes": "higher", "reverse_kl": "lower"},
+            "network": "classifier",
+            "any_range": True,
+        },
+    ),
+    Component(
+        "inception_score",
+        "How sure a classifier is of each sample, and how many classes it sees among all.",
+        "Salimans et al. 2016, section 4",
+        "bench.metrics.inception_score:inception_score",
+        InceptionScore,
+        traits={"for": ("generation",), "rows": {"inception_score": "higher"}, "network": "classifier"},
     ),
 )

@@ -72,6 +72,25 @@ class GanGrid(Options):
     depth: int = Field(4, ge=1, description="hidden layers")
 
 
+class DcganStacked(Options):
+    """Options of the generator of stacked MNIST in VEEGAN's setting."""
+
+    latent: int = Field(100, ge=1, description="length of a noise vector, uniform in [-1, 1]")
+    width: int = Field(
+        64, ge=1, description="channels of the last image before the result; the first has eight times as many"
+    )
+    unit: bool = Field(
+        False, description="draw images in [0, 1]; the released setting counts modes of those in [-1, 1]"
+    )
+
+
+class DcganSmall(Options):
+    """Options of the generator of stacked MNIST in the unrolled GAN's setting."""
+
+    latent: int = Field(256, ge=1, description="length of a noise vector, N(0, I)")
+    unit: bool = Field(True, description="draw images in [0, 1], as the released setting counts their modes")
+
+
 MODELS = Catalogue(
     "architecture",
     Component(
@@ -145,6 +164,22 @@ MODELS = Catalogue(
         "bench.models.gans:gan_grid",
         GanGrid,
         version=2,
+        traits={"kind": "generator", "stackable": True},
+    ),
+    Component(
+        "dcgan-stacked",
+        "A convolutional generator of 3x28x28 images in [-1, 1]: four transposed convolutions with batch norm.",
+        "Srivastava et al. 2017 (VEEGAN), section 5.2; Lin et al. 2018, section 4.2, released configuration",
+        "bench.models.dcgan:dcgan_stacked",
+        DcganStacked,
+        traits={"kind": "generator", "stackable": True},
+    ),
+    Component(
+        "dcgan-small",
+        "A convolutional generator of 3x28x28 images in [-1, 1], small enough to collapse.",
+        "Metz et al. 2017 (unrolled GAN), section 3.3.1; Lin et al. 2018, section 4.2, released configuration",
+        "bench.models.dcgan:dcgan_small",
+        DcganSmall,
         traits={"kind": "generator", "stackable": True},
     ),
 )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from bench.metrics.catalogue import METRICS
 from bench.results.row import Row
+from bench.suite import names
 from bench.suite.schema import Generation, Reconstruction, Robustness, Transfer
 from bench.suite.spec import Suite
 
@@ -149,5 +150,4 @@ def _catalogued(block: Robustness | Transfer | Generation) -> Iterable[Meaning]:
             yield Meaning(use.label, block.kind, f"A metric of the user's: {use.name}.", "")
             continue
         entry = METRICS[use.name]
-        rows = list(entry.traits["rows"])
-        yield Meaning(use.label if len(rows) == 1 else ", ".join(rows), block.kind, entry.line, entry.source)
+        yield Meaning(", ".join(names.metric_rows(use)), block.kind, entry.line, entry.source)

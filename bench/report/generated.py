@@ -123,9 +123,8 @@ def _figures(records: Records, name: str, block: Generation, model: str) -> str:
             values: Mapping[str, float] = records.read(job).meta["values"]
         except MissingError:
             continue
-        for row in names.metric_rows(use):
-            value = values[row] if row in values else next(iter(values.values()))
-            parts.append(f"{row} {number(value)}")
+        pairs = zip(names.metric_rows(use), names.metric_keys(use), strict=True)
+        parts += [f"{row} {number(values[key])}" for row, key in pairs]
     return ", ".join(parts)
 
 

@@ -82,7 +82,7 @@ class _Rows:
         block = self.suite.evaluations[evaluation]
         listed = [*block.surrogates, *block.victims] if isinstance(block, Transfer) else list(block.models)
         if isinstance(block, Generation):
-            listed += [str(use.options["features"]) for use in block.metrics if use.options.get("features")]
+            listed += names.networks(block)
         for data in [block.data, *(self.suite.models[model].train_data for model in listed)]:
             if data is not None and data in self.plan.unavailable:
                 return "skipped", self.plan.unavailable[data]
@@ -268,8 +268,7 @@ class _Rows:
         cell = self.cells.get((name, model, use.label, None))
         trouble = self.trouble(name, [cell])
         shares = () if use.imported else METRICS[use.name].traits.get("shares", ())
-        keys = [""] if use.imported else list(METRICS[use.name].traits["rows"])
-        for key, (metric, direction) in zip(keys, names.metric_rows(use).items(), strict=True):
+        for key, (metric, direction) in zip(names.metric_keys(use), names.metric_rows(use).items(), strict=True):
             row = Row(
                 names.row_id(name, model, block.data, metric),
                 name, model, "", "", block.data, "", math.nan, metric, direction=direction,
@@ -287,7 +286,7 @@ class _Rows:
             yield replace(
                 row,
                 value=interval.value, low=interval.low, high=interval.high,
-                n=n, trials=len(values), seconds=self.seconds([cell]),
+                n=n, trials=len(values), seconds=self.seconds([cell]), message=str(records[0].meta.get("note", "")),
             )  # fmt: skip
 
 

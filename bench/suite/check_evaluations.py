@@ -139,13 +139,16 @@ def _check_metrics(
         if kind not in traits["for"]:
             findings.add(place, f"'{use.name}' belongs to {' and '.join(traits['for'])} evaluations, not to {kind}")
         if traits.get("mixture") and not _has_modes(findings, data):
-            findings.add(place, f"'{use.name}' needs data whose modes are known (grid25 or ring8)")
-        features = use.options.get("features")
-        where = (*place, use.name, "features")
-        if features is not None and findings.known("models", features, where):
-            found = _kind(findings.raw["models"][features])
+            known = ", ".join(entry.name for entry in DATA.values() if "mixture" in entry.traits)
+            findings.add(place, f"'{use.name}' needs data whose modes are known ({known})")
+        option = names.network_option(use)
+        network = use.options.get(option)
+        where = (*place, use.name, option)
+        if network is not None and findings.known("models", network, where):
+            found = _kind(findings.raw["models"][network])
             if found not in (None, "classifier"):
-                findings.add(where, f"features come from a classifier; '{features}' is {a(found)}")
+                verb = "features come from a classifier" if option == "features" else "expected a classifier"
+                findings.add(where, f"{verb}; '{network}' is {a(found)}")
     return [use for _, use in resolved]
 
 

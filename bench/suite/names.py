@@ -56,11 +56,33 @@ def row_id(*parts: str) -> str:
 
 
 def metric_rows(use: Use) -> dict[str, str]:
-    """The rows a metric gives, with the better direction; a user's metric gives one row of its own label."""
+    """The rows a metric gives, with the better direction.
+
+    A user's metric gives one row of its own label; of ours, one that gives several rows begins them with its label
+    where the suite gives it one (``as:``).
+    """
     if use.imported:
         return {use.label: "neither"}
     rows: dict[str, str] = METRICS[use.name].traits["rows"]
-    return {use.label: next(iter(rows.values()))} if len(rows) == 1 else dict(rows)
+    if len(rows) == 1:
+        return {use.label: next(iter(rows.values()))}
+    return {row if use.label == use.name else f"{use.label}-{row}": direction for row, direction in rows.items()}
+
+
+def metric_keys(use: Use) -> list[str]:
+    """What a metric's values are stored under, in the order of `metric_rows`."""
+    return [""] if use.imported else list(METRICS[use.name].traits["rows"])
+
+
+def network_option(use: Use) -> str:
+    """The option of a metric of ours that names a classifier of the suite; empty where it has none."""
+    return "" if use.imported else str(METRICS[use.name].traits.get("network", ""))
+
+
+def networks(block: Generation) -> list[str]:
+    """The classifiers that the metrics of an evaluation name."""
+    named = (use.options.get(network_option(use)) for use in block.metrics)
+    return [str(name) for name in named if name is not None]
 
 
 def attack_metrics(block: Robustness | Transfer, part: str) -> list[Use]:

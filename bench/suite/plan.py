@@ -8,7 +8,7 @@ from bench.attacks.catalogue import ATTACKS
 from bench.data import needs_running
 from bench.suite.inputs import Input, Inputs
 from bench.suite.jobs import Cell, ContentOf, Job, Plan
-from bench.suite.names import REAL_DATA, from_surrogate
+from bench.suite.names import REAL_DATA, from_surrogate, network_option
 from bench.suite.schema import Generation, Reconstruction, Robustness, Transfer, Use
 
 CHUNK = 500
@@ -214,11 +214,11 @@ class _Planner:
         for model, samples in drawn.items():
             for use in block.metrics:
                 inputs = {"data": data, "metric": self.inputs.component(use)}
-                features = None if use.imported else use.options.get("features")
-                if features is not None:
-                    if not self.inputs.trainable(features):
+                network = use.options.get(network_option(use))
+                if network is not None:
+                    if not self.inputs.trainable(network):
                         continue
-                    inputs["features"] = self.inputs.model(features, 0)
+                    inputs["network"] = self.inputs.model(network, 0)
                 trials = []
                 for trial, job in enumerate(samples):
                     place = f"measure/{name}/{model}/{trial}/{use.label}"

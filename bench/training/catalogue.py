@@ -93,6 +93,24 @@ class PackedGan(Options):
     looks: int = Field(0, ge=0, description="how often, while it is trained, to keep 2,500 points of the generator")
 
 
+class PackedImages(Options):
+    """Options of training a packed GAN on images; the defaults are those of stacked MNIST in VEEGAN's setting."""
+
+    packing: int = Field(1, ge=1, description="images the discriminator judges at once; 1 is a plain GAN")
+    iterations: int = Field(100_000, ge=1, description="steps of the discriminator")
+    batch_size: int = Field(64, ge=2, description="packs a step")
+    generator_rate: Real = Field(2e-4, gt=0, description="Adam's rate for the generator")
+    discriminator_rate: Real = Field(2e-4, gt=0, description="Adam's rate for the discriminator")
+    beta1: Real = Field(0.5, ge=0, lt=1, description="Adam's first decay rate")
+    beta2: Real = Field(0.999, ge=0, lt=1, description="Adam's second decay rate")
+    generator_steps: int = Field(2, ge=1, description="steps of the generator, on the same noise, in an iteration")
+    judge: Literal["large", "small"] = Field("large", description="discriminator: VEEGAN's setting, or unrolled GAN's")
+    width: int = Field(64, ge=1, description="channels of the discriminator's first convolution")
+    signed: bool = Field(False, description="show it real images in [-1, 1]; the released setting has them in [0, 1]")
+    reshuffle: bool = Field(False, description="another order of the packs in each epoch; the released one keeps it")
+    looks: int = Field(0, ge=0, description="how often, while it is trained, to keep 64 images of the generator")
+
+
 RECIPES = Catalogue(
     "recipe",
     Component(
@@ -158,6 +176,14 @@ RECIPES = Catalogue(
         "bench.training.packing:packed_gan",
         PackedGan,
         version=2,
+        traits={"kind": "generator", "together": True},
+    ),
+    Component(
+        "packed-images",
+        "Alternating Adam steps of a convolutional generator and a discriminator that judges several images at once.",
+        "Lin, Khetan, Fanti, Oh 2018, section 4.2",
+        "bench.training.packed_images:packed_images",
+        PackedImages,
         traits={"kind": "generator", "together": True},
     ),
 )

@@ -8,18 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.attacks.draws import Draws
 from bench.models.gans import PackedDiscriminator
 from bench.models.stacked import stack, unstack
 from bench.randomness import derive_seed, forked_torch_seed
 from bench.training.common import Report, TrainingData
+from bench.training.packs import Packs, shared_noise
 from bench.training.together import Checkpoint, Fate, play
 
 LOOKED_AT = 2500
 """Points that are kept of a generator while it is trained."""
-
-BLOCK = 50
-"""Iterations whose noise is drawn together."""
 
 
 class PackedGan:
@@ -51,10 +48,9 @@ class PackedGan:
         betas: tuple[float, float] = (0.8, 0.999),
         width: int = 200,
     ) -> None:
-        self.x, self.seeds, self.packing, self.batch_size = data.x, seeds, packing, batch_size
-        size, inputs = data.x.shape
-        device = data.x.device
-        self.latent: int = generators[0].latent_size  # type: ignore[assignment]
+        inputs, device = data.x.shape[1], data.x.device
+        latent: int = generators[0].latent_size  # type: ignore[assignment]
+        self._shared = shared_noise(LOOKED_AT, latent, len(seeds), device)
         self.generator = stack(generators)
         judges = []
         for seed in seeds:
@@ -68,42 +64,19 @@ class PackedGan:
             torch.optim.Adam(each, lr=learning_rate, betas=betas, fused=True, capturable=capturable)
             for each in (self._g, self._d)
         ]
-        self.packs = torch.stack([self._packs(seed, size) for seed in seeds]).to(device)
-        self._noise = Draws(torch.tensor([derive_seed(seed, "noise") for seed in seeds], device=device))
-        self._epoch, self._block = -1, -1
+        self._packs = Packs(data.x, seeds=seeds, packing=packing, batch_size=batch_size, latent=latent)
         for player in self.players.values():
             player.train()
 
-    def _packs(self, seed: int, size: int) -> Tensor:
-        """Rows of the data in each slot, shape (size, m)."""
-        random = torch.Generator().manual_seed(derive_seed(seed, "packs"))
-        return torch.stack([torch.randint(size, (size,), generator=random) for _ in range(self.packing)], 1)
-
     def draw(self, iteration: int) -> tuple[Tensor, ...]:
         """Real packs, shape (e, b, m * width), and noise, shape (e, m, b, latent)."""
-        a_round = len(self.x) // self.batch_size
-        epoch, batch = divmod(iteration, a_round)
-        if epoch != self._epoch:
-            orders = [
-                torch.randperm(len(self.x), generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch)))
-                for seed in self.seeds
-            ]
-            self._epoch, self._order = epoch, torch.stack(orders).to(self.x.device)
-        chosen = self._order[:, batch * self.batch_size : (batch + 1) * self.batch_size]
-        packs = self.packs.gather(1, chosen[..., None].expand(-1, -1, self.packing))
-        block, turn = divmod(iteration, BLOCK)
-        if block != self._block:
-            shape = (BLOCK, self.packing, self.batch_size, self.latent)
-            self._block, self._drawn = block, self._noise.normal(shape, block).transpose(0, 1).contiguous()
-        return self.x[packs].flatten(2), self._drawn[turn]
+        return self._packs.real(iteration).flatten(2), self._packs.noise(iteration)
 
     def look(self) -> Tensor:
         """Points from noise that all generators share, shape (e, LOOKED_AT, width), by running statistics."""
-        seeds = torch.tensor([derive_seed(0, "look")], device=self.x.device)
-        noise = Draws(seeds).normal((1, LOOKED_AT, self.latent), 0).expand(len(self.seeds), -1, -1, -1)
         self.generator.eval()
         with torch.no_grad():
-            points: Tensor = self.generator(noise)[:, 0]
+            points: Tensor = self.generator(self._shared)[:, 0]
         self.generator.train()
         return points
 

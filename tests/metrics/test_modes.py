@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
+import scipy.spatial.distance
 
 import bench
 from bench.data.mixtures import draw, modes_of
 from bench.errors import MetricError
-from bench.metrics.modes import coverage, grid25, reverse_kl, ring8
+from bench.metrics.modes import coverage, grid25, jensen_shannon, reverse_kl, ring8
 
 
 @pytest.mark.parametrize(("mixture", "count"), [("grid25", 25), ("ring8", 8)])
@@ -65,3 +66,38 @@ def test_points_that_are_not_finite_are_refused() -> None:
 
 def test_the_python_side() -> None:
     assert bench.metrics.modes.grid25([[0.0, 0.0]]).modes == 1
+
+
+def test_the_published_variants_and_their_quirks() -> None:
+    doubled = modes_of("ring8-unrolled")
+    assert len(doubled.centres) == 7, "the eighth lies on the first"
+    assert doubled.shares.tolist() == [0.25] + [0.125] * 6
+    points, which = draw(doubled, 4000, 0)
+    assert np.bincount(which)[0] / 4000 == pytest.approx(0.25, abs=0.02)
+    assert coverage(points, doubled).reverse_kl < 0.01
+    assert reverse_kl([1] * 7, doubled.shares) > 0.02, "an even histogram is not the target"
+    small, whole = modes_of("grid25-wgan"), modes_of("grid25")
+    assert np.allclose(small.centres * 2.828, whole.centres)
+    assert small.deviation == pytest.approx(0.05 / 2.828)
+    ring = modes_of("ring8-wgan")
+    assert np.allclose(np.linalg.norm(ring.centres, axis=1), 2 / 1.414)
+    assert all(modes_of(name).shares.sum() == pytest.approx(1) for name in ("grid25", "ring8", "ring8-wgan"))
+
+
+def test_other_definitions_of_a_mode() -> None:
+    modes = modes_of("grid25")
+    points = [[0.0, 0.0], [0.17, 0.0], [2.0, 2.0], [2.0, 2.01], [1.0, 1.0]]
+    assert coverage(points, modes).modes == 2
+    assert coverage(points, modes, least=2).modes == 1
+    assert coverage(points, modes, radius=4).high_quality == pytest.approx(0.8)
+    found = coverage(points, modes)
+    assert found.counts.sum() == 3
+    assert found.counts_all.sum() == 5, "points far from any mode count for the nearest"
+
+
+def test_the_jensen_shannon_divergence() -> None:
+    assert jensen_shannon([1, 1, 1, 1]) == 0
+    assert jensen_shannon([0, 0]) == pytest.approx(math.log(2)), "nothing to compare is as bad as it gets"
+    p, q = np.array([0.7, 0.2, 0.1]), np.array([0.2, 0.3, 0.5])
+    expected = scipy.spatial.distance.jensenshannon(p, q) ** 2
+    assert jensen_shannon(p * 100, q) == pytest.approx(expected)

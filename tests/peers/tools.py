@@ -82,7 +82,8 @@ def our_parts(problem: Problem, batch_size: int, steps: int, queries: int) -> No
 
 
 def our_carlini_wagner(problem: Problem, batch_size: int, seed: int, short: bool) -> Tensor:
-    attack = create("cw-l2", norm="l2", epsilon=math.inf, seed=seed)
+    steps = 1000 if short else 10000  # foolbox's default
+    attack = create("cw-l2", norm="l2", epsilon=math.inf, seed=seed, steps=steps)
     return ours(problem, attack, batch_size).x_adv
 
 

@@ -74,7 +74,7 @@ def test_all_mistakes_of_a_suite_are_told_at_once_with_their_places(mistakes: Mi
 
 NAME = "expected a name of letters, digits and '-_.+'"
 KINDS = "expected `kind:` with one of robustness, transfer, reconstruction, generation"
-SOURCES = "expected `source:` with one of mnist, mnist-classes, grid25, ring8, npz, folder, torchvision or package.module:callable"
+SOURCES = "expected `source:` with one of mnist, mnist-classes, stacked-mnist, grid25, ring8, grid25-wgan, ring8-wgan, ring8-unrolled, npz, folder, torchvision or package.module:callable"
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,10 @@ SOURCES = "expected `source:` with one of mnist, mnist-classes, grid25, ring8, n
         ("8/255], target", "0.5/255], target",
          "26:41: evaluations.whitebox.threat.epsilon.1: expected a number, found '0.5/255'; a ratio is of whole numbers, such as 8/255"),
         ("timeout: 10m", "timeout: 0", "29:14: evaluations.whitebox.timeout: expected a number above 0, found 0"),
-        ("metrics: [modes, frechet]", "metrics: [modes, {modes: , as: again}]",
-         "48:22: evaluations.modes.metrics.1: 'modes' and 'again' both give the row 'modes'; keep one of them"),
         ("metrics: [modes, frechet]", "metrics: [modes, {frechet: , as: high_quality}]",
          "48:22: evaluations.modes.metrics.1: 'modes' and 'high_quality' both give the row 'high_quality'; keep one of them"),
         ("metrics: [{frechet", "metrics: [modes, {frechet",
-         "49:84: evaluations.pictures.metrics.0: 'modes' needs data whose modes are known (grid25 or ring8)"),
+         "49:84: evaluations.pictures.metrics.0: 'modes' needs data whose modes are known (grid25, ring8, grid25-wgan, ring8-wgan, ring8-unrolled)"),
         ("features: wide", "features: vae",
          "49:105: evaluations.pictures.metrics.0.frechet.features: features come from a classifier; 'vae' is an autoencoder"),
         (", min: 0.1, max: 1", "", "51:5: expect.0: expected `min`, `max` or `equals`, found none of them"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.attacks.draws import Draws
 from bench.catalogue import import_by_name, is_import_name
@@ -18,7 +18,8 @@ from bench.data.files import is_folder
 from bench.data.folder import common_mode, image_files, read_images
 from bench.data.npz import read_array
 from bench.data.samples import as_inputs
-from bench.engine.work.calling import answered
+from bench.engine.keys import arrays_digest
+from bench.engine.work.calling import answered, classifier
 from bench.engine.work.workplace import Workplace
 from bench.errors import DataError, MetricError, ModelError
 from bench.metrics.catalogue import METRICS
@@ -92,13 +93,15 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
         )
     low, high = work["data"]["range"] or (float("-inf"), float("inf"))
     least, most = float(samples.min()), float(samples.max())
-    if least < low - 1e-6 or most > high + 1e-6:
+    name = work["metric"]["name"]
+    anywhere = not is_import_name(name) and METRICS[name].traits.get("any_range", False)
+    if not anywhere and (least < low - 1e-6 or most > high + 1e-6):
         raise MetricError(
             f"samples lie in [{least:g}, {most:g}], the data '{work['data']['name']}' in [{low:g}, {high:g}]; a "
             f"distance between them says nothing: scale the samples, inside the model where there is one"
         )
-    name, options = work["metric"]["name"], dict(work["metric"]["options"])
-    facts = {"n": len(samples), "reference_n": len(reference)}
+    options = dict(work["metric"]["options"])
+    facts: dict[str, Any] = {"n": len(samples), "reference_n": len(reference)}
     if is_import_name(name):
         value = import_by_name(name)(samples, reference, **options)
         return {**facts, "values": {"": _number(name, value)}}, {}
@@ -107,10 +110,30 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
         options["mixture"] = DATA[work["data"]["source"]].traits["mixture"]
         values = entry.load()(samples.cpu().numpy(), reference.cpu().numpy(), **options)
     else:
-        if "features" in work:
-            options["features"] = _features(place.model(work["features"]), work["features"]["name"])
+        option = entry.traits.get("network")
+        if "network" in work:
+            model, title = place.model(work["network"]), work["network"]["name"]
+            options[option] = _features(model, title) if option == "features" else classifier(model, title)
         values = entry.load()(samples, reference, **options)
-    return {**facts, "values": {key: _number(name, value) for key, value in values.items()}}, {}
+    numbers = {key: _number(name, value) for key, value in values.items()}
+    if "bias" in numbers:
+        network = place.model(work["network"]) if "network" in work else None
+        facts["note"] = _said_beside(numbers.pop("bias"), facts, work, network)
+    return {**facts, "values": numbers}, {}
+
+
+def _said_beside(bias: float, facts: Mapping[str, Any], work: Mapping[str, Any], network: Any) -> str:
+    """What a figure that depends on the numbers of samples and on a network must not be read without."""
+    compared = "the samples themselves"
+    if network is not None:
+        compared = f"features of '{work['network']['name']}'"
+    if isinstance(network, nn.Module):
+        weights = {name: values.detach().cpu().numpy() for name, values in network.state_dict().items()}
+        compared += f" ({arrays_digest(weights)[:12]})"
+    return (
+        f"{compared}, not resized; {facts['n']:,} samples against {facts['reference_n']:,}: "
+        f"two such samples of the data would be {bias:.3g} apart"
+    )
 
 
 def _features(model: Any, name: str) -> Any:
