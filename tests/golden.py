@@ -71,7 +71,8 @@ def attack_figures(name: str) -> Figures:
 def model_figures(name: str) -> Figures:
     """Names and shapes of the weights, and outputs for fixed weights."""
     model = fixed(MODELS[name].load()(**MODELS[name].options().model_dump()))
-    x = waves(2, model.latent_size) if hasattr(model, "latent_size") else waves(2, 1, 28, 28)
+    draws = MODELS[name].traits["kind"] == "generator"
+    x = waves(2, model.latent_size) if draws else waves(2, 1, 28, 28)
     shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
     return {"weights": shapes, "output": model(x).flatten(1)[:, :5].tolist()}
 
