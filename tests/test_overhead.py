@@ -21,6 +21,7 @@ import bench
 from bench.attacks.counting import CountedModel
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import input_gradient
+from bench.attacks.padding import WIDEST
 from bench.data import load_named
 from bench.models import zoo
 from bench.models.classifiers import cnn_small
@@ -65,7 +66,8 @@ def wrapper_ratio() -> float:
     model = cnn_small(shape=(1, 28, 28), classes=10, width=16)
     model.load_state_dict(safetensors.torch.load_file(weights()))
     model.eval().requires_grad_(False)
-    samples = load_named("mnist", split="test", take=500)
+    # as many rows as a CPU gets at once: the wrapper parts wider batches, which is not what is measured here
+    samples = load_named("mnist", split="test", take=WIDEST)
     x, goal = torch.from_numpy(samples.inputs()), Goal(torch.from_numpy(samples.y))
     times: dict[bool, list[float]] = {False: [], True: []}
     for step in range(400):
