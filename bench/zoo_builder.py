@@ -3,7 +3,7 @@
     python -m bench.zoo_builder suites/*.yaml
 
 Weights that are in the zoo already stay; those that no given suite names any more are removed. Run `make zoo`. Suites
-whose protocols take a GPU are left out, and so are models that a suite trains in every run to show it.
+whose protocols take a GPU are left out.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ from bench.suite.check import read
 FOR_A_GPU = frozenset({"pacgan_grid", "stacked_mnist"})
 """Suites whose models are not in the zoo: their papers' full protocols."""
 
-TRAINED_LIVE = frozenset({"ring-gan", "ring-pacgan2"})
-"""Models that are not in the zoo, because a short training is what their suite shows."""
-
 
 def build(suites: Sequence[str], *, store: Path | None = None, folder: Path = zoo.FOLDER) -> dict[str, str]:
     """Train the models of suites and write their weights and the index.
@@ -49,8 +46,7 @@ def build(suites: Sequence[str], *, store: Path | None = None, folder: Path = zo
         suite = read(file)
         if suite.name in FOR_A_GPU:
             continue
-        models = {name: spec for name, spec in suite.models.items() if name not in TRAINED_LIVE}
-        suite = replace(suite, models=models, evaluations={}, expect=(), quoted=())
+        suite = replace(suite, evaluations={}, expect=(), quoted=())
         done = run(suite, listener=listener_for(sys.stdout), store=store)
         for job, state in done.states.items():
             kind, _, rest = job.partition("/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,11 @@ from bench.data.catalogue import StackedMnist as StackedOptions
 from bench.data.mnist import Mnist
 from bench.data.samples import Samples
 
-_SPLITS = {"train": ("train",), "test": ("test",), "all": ("train", "test")}
+_SPLITS: dict[str, tuple[Literal["train", "test"], ...]] = {
+    "train": ("train",),
+    "test": ("test",),
+    "all": ("train", "test"),
+}
 
 
 class StackedMnist:
@@ -24,7 +30,7 @@ class StackedMnist:
 
     def fingerprint(self, options: StackedOptions) -> str:
         """The digits, the number of images and the seed."""
-        digits = "+".join(Mnist().fingerprint(MnistOptions(split=part)) for part in _SPLITS[options.split])  # type: ignore[arg-type]
+        digits = "+".join(Mnist().fingerprint(MnistOptions(split=part)) for part in _SPLITS[options.split])
         return f"stacked-mnist/1/{digits}/{options.samples}/{options.seed}"
 
     def count(self, options: StackedOptions) -> int:
@@ -33,7 +39,7 @@ class StackedMnist:
 
     def load(self, options: StackedOptions) -> Samples:
         """Images of shape (3, 28, 28), uint8; each digit of each is drawn anew, with replacement."""
-        parts = [Mnist().load(MnistOptions(split=part)) for part in _SPLITS[options.split]]  # type: ignore[arg-type]
+        parts = [Mnist().load(MnistOptions(split=part)) for part in _SPLITS[options.split]]
         images = np.concatenate([np.asarray(part.x)[:, 0] for part in parts])
         labels = np.concatenate([part.y for part in parts if part.y is not None])
         rows = triples(len(images), options.samples, options.seed)

@@ -80,9 +80,14 @@ def _together(task: Task, place: Workplace, result: Callable[..., Result]) -> Re
 
 def _written(task: Task, done: Result, made: Made) -> Result:
     """The result of a task whose record is now in its place."""
+    from bench.engine.work.checkpoint import FileCheckpoint
+
     meta, arrays = made
     facts: Mapping[str, Any] = {**meta, "kind": task.kind, "seconds": done.seconds}
-    return replace(done, content=write_record(Path(task.output), facts, arrays))
+    content = write_record(Path(task.output), facts, arrays)
+    if task.kind == "train":
+        FileCheckpoint(Path(task.output)).drop()  # not before: a full disk must not cost a finished training
+    return replace(done, content=content)
 
 
 def _seed(task: Task) -> int:

@@ -45,7 +45,7 @@ def test_more_searches_find_nearer_examples(curved, images) -> None:
     x, y = images
     few, many = (attack(curved, x, y, searches=searches, weight=10.0) for searches in (1, 8))
     # both are drawn in along lines of their own, which may favour the first by a hair
-    assert bool((many.distance <= 1.005 * few.distance).all())
+    assert bool((many.distance <= 1.003 * few.distance).all())
     assert float(many.distance.mean()) < 0.95 * float(few.distance.mean())
 
 

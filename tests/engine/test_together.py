@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from bench.engine import perform
 from bench.engine.store import read_record
 from bench.engine.task import Result, Task, apart
 from bench.engine.together import joined
 from bench.engine.work.checkpoint import FileCheckpoint
+from bench.errors import BenchError
 from bench.training import together
 from bench.training.packing import PackedGan
 
@@ -109,6 +111,23 @@ def test_a_killed_training_goes_on_where_it_was(workshop: Workshop, monkeypatch)
     for trial in range(3):
         assert run.states[f"train/gan/{trial}"].content == whole.states[f"train/gan/{trial}"].content
     assert not list((workshop.folder / "store").rglob("*.unfinished")), "what is finished needs no checkpoint"
+
+
+def test_a_training_whose_record_cannot_be_written_is_not_lost(workshop: Workshop, monkeypatch) -> None:
+    monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
+    own = perform.write_record
+
+    def full(path: Path, *rest: object) -> str:
+        if path.parent.parent.name == "train":
+            raise BenchError("no space left")
+        return own(path, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(perform, "write_record", full)
+        assert workshop.run(SUITE).exit_code == 3
+    assert len(list((workshop.folder / "store").rglob("*.unfinished"))) == 3
+    monkeypatch.setattr(PackedGan, "draw", lambda *_: pytest.fail("it had ended"))
+    assert workshop.run(SUITE).exit_code == 0
 
 
 def test_a_damaged_checkpoint_is_none(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def train(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
 def train_together(work: Mapping[str, Any], trials: Sequence[int], place: Workplace) -> list[Made | BenchError]:
     """Train several trials of a model as one; for each what `train` would leave, or why it leaves nothing.
 
-    Unfinished trainings are kept beside the outputs. Trials that were left at different iterations are trained in
+    Unfinished trainings are kept beside the outputs; they are for the caller to drop once the records are written. Trials that were left at different iterations are trained in
     groups, each from where it is.
     """
     data = _data(work, place)
@@ -90,7 +90,6 @@ def train_together(work: Mapping[str, Any], trials: Sequence[int], place: Workpl
             )
         seconds = (time.perf_counter() - started) / len(group)
         for index, fate in zip(group, fates, strict=True):
-            checkpoints[index].drop()
             if fate.diverged is None:
                 facts, weights = _made(models[index], fate.log.figures, seconds)
                 made[index] = facts, weights | {f"{LOOK}{at}": seen.numpy() for at, seen in fate.looks.items()}
