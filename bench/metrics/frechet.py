@@ -74,8 +74,11 @@ def root_trace(a: Tensor, b: Tensor) -> Tensor:
     """
     width = a.shape[1]
     if min(len(a), len(b)) >= width:
-        squares, vectors = torch.linalg.eigh(a.T @ a)
-        root = vectors * squares.clamp_min(0).sqrt()
+        covariance = a.T @ a
+        root, failed = torch.linalg.cholesky_ex(covariance)
+        if bool(failed):  # no full rank: slower, and takes eigenvalues that rounding made negative for 0
+            squares, vectors = torch.linalg.eigh(covariance)
+            root = vectors * squares.clamp_min(0).sqrt()
         other = b @ root
         roots: Tensor = torch.linalg.eigvalsh(other.T @ other).clamp_min(0).sqrt()
         return roots.sum()

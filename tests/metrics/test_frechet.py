@@ -86,7 +86,7 @@ def test_the_root_is_scipys_and_several_times_faster() -> None:
     root = scipy.linalg.sqrtm((a.T @ a @ (b.T @ b)).numpy())
     theirs = time.perf_counter() - started
     assert found == pytest.approx(float(np.trace(root).real), rel=1e-6)
-    assert theirs > 3 * ours, "4 on a quiet machine"
+    assert theirs > 4 * ours
 
 
 def test_a_collapsed_generator_gives_a_finite_distance() -> None:

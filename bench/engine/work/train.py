@@ -66,8 +66,8 @@ def train(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
 def train_together(work: Mapping[str, Any], trials: Sequence[int], place: Workplace) -> list[Made | BenchError]:
     """Train several trials of a model as one; for each what `train` would leave, or why it leaves nothing.
 
-    Unfinished trainings are kept beside the outputs; they are for the caller to drop once the records are written. Trials that were left at different iterations are trained in
-    groups, each from where it is.
+    Unfinished trainings are kept beside the outputs, until whoever writes the records drops them. Trials that were left
+    at different iterations are trained in groups, each from where it is.
     """
     data = _data(work, place)
     seeds = [_seed(work, trial) for trial in trials]
