@@ -81,6 +81,10 @@ class Autoencoding(Options):
     beta: Real = Field(1.0, ge=0, description="weight of the KL term of a variational autoencoder")
 
 
+Loss = Literal["non-saturating", "saturating"]
+Updates = Literal["simultaneous", "alternating"]
+
+
 class PackedGan(Options):
     """Options of training a packed GAN on points."""
 
@@ -90,6 +94,8 @@ class PackedGan(Options):
     learning_rate: Real = Field(1e-4, gt=0, description="Adam's rate for both networks")
     beta1: Real = Field(0.8, ge=0, lt=1, description="Adam's first decay rate")
     width: int = Field(200, ge=1, description="maxout units of a hidden layer of the discriminator")
+    loss: Loss = Field("non-saturating", description="the generator's: -log D as in the paper, or log(1 - D)")
+    updates: Updates = Field("simultaneous", description="both gradients at the same parameters, or one after another")
     looks: int = Field(0, ge=0, description="how often, while it is trained, to keep 2,500 points of the generator")
 
 
@@ -108,6 +114,7 @@ class PackedImages(Options):
     width: int = Field(64, ge=1, description="channels of the discriminator's first convolution")
     signed: bool = Field(False, description="show it real images in [-1, 1]; the released setting has them in [0, 1]")
     reshuffle: bool = Field(False, description="another order of the packs in each epoch; the released one keeps it")
+    fresh: bool = Field(False, description="the data has single digits; stack three of them, drawn anew for each image")
     looks: int = Field(0, ge=0, description="how often, while it is trained, to keep 64 images of the generator")
 
 

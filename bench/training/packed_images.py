@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.models.dcgan import Discriminator
-from bench.models.stacked import stack, unstack
-from bench.randomness import derive_seed, forked_torch_seed
 from bench.training.common import Report, TrainingData
-from bench.training.packs import Packs, shared_noise
-from bench.training.together import Checkpoint, Fate, play
+from bench.training.contest import IMAGES, Contest, adam, latent_size, recruit, train
+from bench.training.packing import fooled, judged
+from bench.training.packs import FreshPacks, Packs
+from bench.training.together import Checkpoint, Fate
 
-LOOKED_AT = 64
-"""Images that are kept of a generator while it is trained."""
+STACKED = 3
+"""Digits of an image of stacked MNIST."""
 
 Judge = Literal["large", "small"]
 
@@ -42,8 +41,8 @@ def discriminator(judge: Judge, *, inputs: int, size: int, width: int) -> Discri
     return Discriminator(inputs=inputs, size=size, channels=channels, **shape)  # type: ignore[arg-type]
 
 
-class PackedImages:
-    """A generator of images against a discriminator that judges several at once; a game of `bench.training.together`.
+class PackedImages(Contest):
+    """A generator of images against a discriminator that judges several at once.
 
     In each iteration the discriminator makes one step, and the generator then one or more on the same noise. Real and
     made packs have batch statistics of their own.
@@ -61,6 +60,7 @@ class PackedImages:
         width: Channels of the discriminator's first convolution.
         signed: Show the discriminator real images in [-1, 1], as the generator's are.
         reshuffle: Take the packs in another order in each epoch.
+        fresh: The data is of single digits; make each image of three of them, drawn anew each time.
     """
 
     def __init__(
@@ -78,42 +78,29 @@ class PackedImages:
         width: int,
         signed: bool,
         reshuffle: bool,
+        fresh: bool = False,
     ) -> None:
         _, channels, size, _ = data.x.shape
-        device, latent = data.x.device, int(generators[0].latent_size)  # type: ignore[arg-type]
-        self._shared = shared_noise(LOOKED_AT, latent, len(seeds), device)
-        self.generator = stack(generators)
-        judges = []
-        for seed in seeds:
-            with forked_torch_seed(derive_seed(seed, "discriminator")):
-                judges.append(discriminator(judge, inputs=channels * packing, size=size, width=width))
-        self.discriminator = stack(judges).to(device)
-        self.players: Mapping[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
-        self._g, self._d = list(self.generator.parameters()), list(self.discriminator.parameters())
-        capturable = device.type == "cuda"
-        self.optimisers: Sequence[torch.optim.Optimizer] = [
-            torch.optim.Adam(each, lr=rate, betas=betas, fused=True, capturable=capturable)
-            for each, rate in zip((self._g, self._d), rates, strict=True)
-        ]
-        self._packs = Packs(
-            data.x, seeds=seeds, packing=packing, batch_size=batch_size, latent=latent, reshuffle=reshuffle
+        inputs = (STACKED if fresh else channels) * packing
+
+        def judges() -> nn.Module:
+            return discriminator(judge, inputs=inputs, size=size, width=width)
+
+        self.discriminator = recruit(judges, "discriminator", seeds, data.x.device)
+        rules = {name: adam(rate, *betas) for name, rate in zip(("generator", "discriminator"), rates, strict=True)}
+        super().__init__(generators, {"discriminator": self.discriminator}, rules, looked_at=IMAGES)
+        given: dict[str, Any] = {"seeds": seeds, "batch_size": batch_size, "latent": latent_size(generators)}
+        self._packs = (
+            FreshPacks(data.x, packing=packing, images=STACKED, **given)
+            if fresh
+            else Packs(data.x, packing=packing, reshuffle=reshuffle, **given)
         )
         self._steps, self._signed = generator_steps, signed
-        for player in self.players.values():
-            player.train()
 
     def draw(self, iteration: int) -> tuple[Tensor, ...]:
         """Real packs, shape (e, b, m * channels, side, side), and noise, shape (e, m, b, latent)."""
         real = self._packs.real(iteration).flatten(2, 3)
         return (2 * real - 1 if self._signed else real), self._packs.noise(iteration)
-
-    def look(self) -> Tensor:
-        """Images from noise that all generators share, shape (e, LOOKED_AT, channels, side, side)."""
-        self.generator.eval()
-        with torch.no_grad():
-            images: Tensor = self.generator(self._shared)[:, 0]
-        self.generator.train()
-        return images
 
     def move(self, *drawn: Tensor) -> dict[str, Tensor]:
         """A step of the discriminator, then those of the generator."""
@@ -121,23 +108,17 @@ class PackedImages:
         with torch.no_grad():
             made = self._packed(noise)
         real_score, fake_score = self.discriminator(torch.stack([real, made], 1)).unbind(1)
-        loss_d = F.softplus(-real_score).mean(1) + F.softplus(fake_score).mean(1)
-        self._step(1, loss_d, self._d)
+        loss_d = judged(real_score, fake_score)
+        self.descend("discriminator", loss_d)
         for _ in range(self._steps):
-            loss_g = F.softplus(-self.discriminator(self._packed(noise)[:, None])[:, 0]).mean(1)
-            self._step(0, loss_g, self._g)
+            loss_g = fooled(self.discriminator(self._packed(noise)[:, None])[:, 0], "non-saturating")
+            self.descend("generator", loss_g)
         return {"discriminator": loss_d.detach(), "generator": loss_g.detach()}
 
     def _packed(self, noise: Tensor) -> Tensor:
         """What the generator makes of noise (e, m, b, latent), as packs (e, b, m * channels, side, side)."""
         made: Tensor = self.generator(noise)
         return made.transpose(1, 2).flatten(2, 3)
-
-    def _step(self, player: int, loss: Tensor, parameters: list[nn.Parameter]) -> None:
-        gradients = torch.autograd.grad(loss.sum(), parameters)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        self.optimisers[player].step()
 
 
 def packed_images(
@@ -159,6 +140,7 @@ def packed_images(
     width: int,
     signed: bool,
     reshuffle: bool,
+    fresh: bool = False,
     looks: int,
 ) -> list[Fate]:
     """Train generators of images against discriminators that judge `packing` of them at once.
@@ -181,6 +163,7 @@ def packed_images(
         width: Channels of the discriminator's first convolution.
         signed: Show the discriminator real images in [-1, 1]; the released VEEGAN setting shows them in [0, 1].
         reshuffle: Take the packs in another order in each epoch; the released setting does not.
+        fresh: The data is of images of one channel; make each real image of three of them, drawn anew each time.
         looks: How often to keep 64 images of each generator.
 
     Returns:
@@ -189,21 +172,8 @@ def packed_images(
     Source: Lin, Khetan, Fanti, Oh 2018, section 4.2 and the released configurations of stacked MNIST.
     """
     game = PackedImages(
-        models,
-        data,
-        seeds=seeds,
-        packing=packing,
-        batch_size=batch_size,
-        rates=(generator_rate, discriminator_rate),
-        betas=(beta1, beta2),
-        generator_steps=generator_steps,
-        judge=judge,
-        width=width,
-        signed=signed,
-        reshuffle=reshuffle,
-    )
-    fates = play(game, len(models), iterations, report=report, checkpoints=checkpoints, looks=looks)
-    unstack(game.generator, models)
-    for model in models:
-        model.eval()
-    return fates
+        models, data, seeds=seeds, packing=packing, batch_size=batch_size, rates=(generator_rate, discriminator_rate),
+        betas=(beta1, beta2), generator_steps=generator_steps, judge=judge, width=width, signed=signed,
+        reshuffle=reshuffle, fresh=fresh,
+    )  # fmt: skip
+    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.models.gans import PackedDiscriminator
-from bench.models.stacked import stack, unstack
-from bench.randomness import derive_seed, forked_torch_seed
 from bench.training.common import Report, TrainingData
-from bench.training.packs import Packs, shared_noise
-from bench.training.together import Checkpoint, Fate, play
+from bench.training.contest import Contest, adam, latent_size, recruit, train
+from bench.training.packs import Packs
+from bench.training.together import Checkpoint, Fate
 
-LOOKED_AT = 2500
-"""Points that are kept of a generator while it is trained."""
+Loss = Literal["non-saturating", "saturating"]
+Updates = Literal["simultaneous", "alternating"]
 
 
-class PackedGan:
-    """A generator against a discriminator that judges `packing` points at once; a game of `bench.training.together`.
+def judged(real_score: Tensor, fake_score: Tensor) -> Tensor:
+    """A discriminator's loss from logits of shape (networks, n): cross-entropy of real against made."""
+    return F.softplus(-real_score).mean(1) + F.softplus(fake_score).mean(1)
 
-    The packed training set is fixed: each slot takes as many rows, with replacement, as the data has. Losses
-    are the non-saturating ones; both gradients are taken at the same parameters.
+
+def fooled(fake_score: Tensor, loss: Loss) -> Tensor:
+    """A generator's loss: that the made is taken for real, or minus the discriminator's loss on it."""
+    return F.softplus(-fake_score).mean(1) if loss == "non-saturating" else -F.softplus(fake_score).mean(1)
+
+
+class PackedGan(Contest):
+    """A generator against a discriminator that judges `packing` points at once.
+
+    The packed training set is fixed: each slot takes as many rows, with replacement, as the data has.
 
     Args:
         generators: Stacks of one.
@@ -34,6 +43,9 @@ class PackedGan:
         learning_rate: Adam's rate for both networks.
         betas: Adam's decay rates.
         width: Maxout units of a discriminator's hidden layer.
+        loss: The generator's loss.
+        updates: ``simultaneous``: both gradients at the same parameters; ``alternating``: the generator's after the
+            discriminator's step, on the same noise.
     """
 
     def __init__(
@@ -47,58 +59,56 @@ class PackedGan:
         learning_rate: float,
         betas: tuple[float, float] = (0.8, 0.999),
         width: int = 200,
+        loss: Loss = "non-saturating",
+        updates: Updates = "simultaneous",
     ) -> None:
-        inputs, device = data.x.shape[1], data.x.device
-        latent: int = generators[0].latent_size  # type: ignore[assignment]
-        self._shared = shared_noise(LOOKED_AT, latent, len(seeds), device)
-        self.generator = stack(generators)
-        judges = []
-        for seed in seeds:
-            with forked_torch_seed(derive_seed(seed, "discriminator")):
-                judges.append(PackedDiscriminator(packing=packing, inputs=inputs, width=width))
-        self.discriminator = stack(judges).to(device)
-        self.players: Mapping[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator}
-        self._g, self._d = list(self.generator.parameters()), list(self.discriminator.parameters())
-        capturable = device.type == "cuda"
-        self.optimisers: Sequence[torch.optim.Optimizer] = [
-            torch.optim.Adam(each, lr=learning_rate, betas=betas, fused=True, capturable=capturable)
-            for each in (self._g, self._d)
-        ]
+        def judge() -> nn.Module:
+            return PackedDiscriminator(packing=packing, inputs=data.x.shape[1], width=width)
+
+        self.discriminator = recruit(judge, "discriminator", seeds, data.x.device)
+        rule = adam(learning_rate, *betas)
+        super().__init__(generators, {"discriminator": self.discriminator}, {"generator": rule, "discriminator": rule})
+        latent = latent_size(generators)
         self._packs = Packs(data.x, seeds=seeds, packing=packing, batch_size=batch_size, latent=latent)
-        for player in self.players.values():
-            player.train()
+        self._loss, self._updates = loss, updates
 
     def draw(self, iteration: int) -> tuple[Tensor, ...]:
         """Real packs, shape (e, b, m * width), and noise, shape (e, m, b, latent)."""
         return self._packs.real(iteration).flatten(2), self._packs.noise(iteration)
 
-    def look(self) -> Tensor:
-        """Points from noise that all generators share, shape (e, LOOKED_AT, width), by running statistics."""
-        self.generator.eval()
-        with torch.no_grad():
-            points: Tensor = self.generator(self._shared)[:, 0]
-        self.generator.train()
-        return points
-
     def move(self, *drawn: Tensor) -> dict[str, Tensor]:
-        """One step of both networks, with both gradients taken at the same parameters."""
+        """One step of both networks."""
         real, noise = drawn
         fake = self.generator(noise).transpose(1, 2).flatten(2)
-        # one call on both: the discriminator has nothing that mixes the samples of a batch
-        scores = self.discriminator(torch.cat([real, fake], 1))
-        real_score, fake_score = scores.split(real.shape[1], 1)
-        loss_d = F.softplus(-real_score).mean(1) + F.softplus(fake_score).mean(1)
-        loss_g = F.softplus(-fake_score).mean(1)
-        *d_gradients, towards_fake = torch.autograd.grad(loss_d.sum(), [*self._d, fake])
-        # the generator's loss goes back through the discriminator as the other does, but for a factor a pack:
-        # of softplus(s) and softplus(-s), the slopes are in the ratio -exp(-s)
-        factor = -torch.exp(-fake_score.detach().clamp_min(-80))
-        g_gradients = torch.autograd.grad(fake, self._g, towards_fake * factor[..., None])
-        for parameter, gradient in zip([*self._d, *self._g], [*d_gradients, *g_gradients], strict=True):
-            parameter.grad = gradient
-        for optimiser in self.optimisers:
-            optimiser.step()
+        loss_d, loss_g = (self._at_once if self._updates == "simultaneous" else self._in_turn)(real, fake)
         return {"discriminator": loss_d.detach(), "generator": loss_g.detach()}
+
+    def _in_turn(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        loss_d = judged(*self._scores(real, fake.detach()))
+        self.descend("discriminator", loss_d)
+        loss_g = fooled(self.discriminator(fake), self._loss)
+        self.descend("generator", loss_g)
+        return loss_d, loss_g
+
+    def _at_once(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        real_score, fake_score = self._scores(real, fake)
+        loss_d, loss_g = judged(real_score, fake_score), fooled(fake_score, self._loss)
+        *towards_real, towards_fake = torch.autograd.grad(loss_d.sum(), [*self.parameters["discriminator"], fake])
+        # the generator's loss goes back through the discriminator as the other does, but for a factor a pack: of
+        # softplus(s) and softplus(-s), the slopes are in the ratio -exp(-s)
+        if self._loss == "non-saturating":
+            upwards = towards_fake * -torch.exp(-fake_score.detach().clamp_min(-80))[..., None]
+        else:
+            upwards = -towards_fake
+        gradients = torch.autograd.grad(fake, self.parameters["generator"], upwards)
+        self.step("discriminator", towards_real)
+        self.step("generator", gradients)
+        return loss_d, loss_g
+
+    def _scores(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of both in one call: the discriminator has nothing that mixes the samples of a batch."""
+        real_score, fake_score = self.discriminator(torch.cat([real, fake], 1)).split(real.shape[1], 1)
+        return real_score, fake_score
 
 
 def packed_gan(
@@ -114,6 +124,8 @@ def packed_gan(
     learning_rate: float,
     beta1: float,
     width: int,
+    loss: Loss = "non-saturating",
+    updates: Updates = "simultaneous",
     looks: int,
 ) -> list[Fate]:
     """Train generators against discriminators that judge `packing` points at once.
@@ -130,6 +142,8 @@ def packed_gan(
         learning_rate: Adam's rate for both networks.
         beta1: Adam's first decay rate.
         width: Maxout units of a discriminator's hidden layer.
+        loss: The generator's loss: ``non-saturating`` as in the paper, or ``saturating``, log(1 - D).
+        updates: ``simultaneous`` as in the paper, or ``alternating``.
         looks: How often to keep 2,500 points of each generator.
 
     Returns:
@@ -139,17 +153,7 @@ def packed_gan(
     (Adam 1e-4, beta1 0.8; 400,000 iterations in full).
     """
     game = PackedGan(
-        models,
-        data,
-        seeds=seeds,
-        packing=packing,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        betas=(beta1, 0.999),
-        width=width,
-    )
-    fates = play(game, len(models), iterations, report=report, checkpoints=checkpoints, looks=looks)
-    unstack(game.generator, models)
-    for model in models:
-        model.eval()
-    return fates
+        models, data, seeds=seeds, packing=packing, batch_size=batch_size, learning_rate=learning_rate,
+        betas=(beta1, 0.999), width=width, loss=loss, updates=updates,
+    )  # fmt: skip
+    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

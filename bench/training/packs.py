@@ -14,6 +14,57 @@ BLOCK = 50
 """Iterations whose noise is drawn together."""
 
 
+class Noise:
+    """Noise for each slot of a pack.
+
+    Args:
+        seeds: One a network, e in all.
+        packing: Samples in a pack, m.
+        batch_size: Packs in a batch, b.
+        latent: Length of a noise vector.
+        device: Where to draw it.
+    """
+
+    def __init__(
+        self, seeds: Sequence[int], *, packing: int, batch_size: int, latent: int, device: torch.device
+    ) -> None:
+        self._shape = (BLOCK, packing, batch_size, latent)
+        self._draws = Draws(torch.tensor([derive_seed(seed, "noise") for seed in seeds], device=device))
+        self._block = -1
+
+    def __call__(self, iteration: int) -> Tensor:
+        """Numbers from N(0, I), shape (e, m, b, latent)."""
+        block, turn = divmod(iteration, BLOCK)
+        if block != self._block:
+            self._block, self._drawn = block, self._draws.normal(self._shape, block).transpose(0, 1).contiguous()
+        return self._drawn[turn]
+
+
+class FreshPacks:
+    """Packs of images that are made of several of the data's, as channels, drawn anew for each batch.
+
+    Args:
+        x: The data, shape (n, channels, ...).
+        seeds: One a network, e in all.
+        packing: Samples in a pack, m.
+        batch_size: Packs in a batch, b.
+        latent: Length of a noise vector.
+        images: Images of the data that one sample is made of.
+    """
+
+    def __init__(
+        self, x: Tensor, *, seeds: Sequence[int], packing: int, batch_size: int, latent: int, images: int
+    ) -> None:
+        self._x, self._shape = x, (batch_size, packing, images)
+        self._draws = Draws(torch.tensor([derive_seed(seed, "packs") for seed in seeds], device=x.device))
+        self.noise = Noise(seeds, packing=packing, batch_size=batch_size, latent=latent, device=x.device)
+
+    def real(self, iteration: int) -> Tensor:
+        """Real packs, shape (e, b, m, images * channels, ...)."""
+        rows = (self._draws.uniform(self._shape, iteration) * len(self._x)).long()
+        return self._x[rows].flatten(3, 4)
+
+
 class Packs:
     """Packs of a fixed set: each slot takes as many rows, with replacement, as the data has.
 
@@ -34,11 +85,11 @@ class Packs:
     ) -> None:
         if batch_size > len(x):
             raise ValueError(f"a batch of {batch_size} packs is more than the {len(x)} samples there are")
-        self.x, self.seeds, self.packing, self.batch_size, self.latent = x, seeds, packing, batch_size, latent
+        self.x, self.seeds, self.packing, self.batch_size = x, seeds, packing, batch_size
         self.reshuffle = reshuffle
         self._rows = torch.stack([self._slots(seed) for seed in seeds]).to(x.device)
-        self._noise = Draws(torch.tensor([derive_seed(seed, "noise") for seed in seeds], device=x.device))
-        self._epoch, self._block = -1, -1
+        self.noise = Noise(seeds, packing=packing, batch_size=batch_size, latent=latent, device=x.device)
+        self._epoch = -1
         self._order = torch.arange(len(x), device=x.device).expand(len(seeds), -1)
 
     def _slots(self, seed: int) -> Tensor:
@@ -58,14 +109,6 @@ class Packs:
             self._epoch, self._order = epoch, torch.stack(orders).to(self.x.device)
         chosen = self._order[:, batch * self.batch_size : (batch + 1) * self.batch_size]
         return self.x[self._rows.gather(1, chosen[..., None].expand(-1, -1, self.packing))]
-
-    def noise(self, iteration: int) -> Tensor:
-        """Noise for each slot, N(0, I), shape (e, m, b, latent)."""
-        block, turn = divmod(iteration, BLOCK)
-        if block != self._block:
-            shape = (BLOCK, self.packing, self.batch_size, self.latent)
-            self._block, self._drawn = block, self._noise.normal(shape, block).transpose(0, 1).contiguous()
-        return self._drawn[turn]
 
 
 def shared_noise(count: int, latent: int, networks: int, device: torch.device) -> Tensor:

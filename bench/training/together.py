@@ -41,8 +41,12 @@ class Game(Protocol):
         """Stacks by name, each of as many networks."""
 
     @property
-    def optimisers(self) -> Sequence[Optimizer]:
-        """Their optimisers; state of a parameter's shape belongs to the networks, other state to all."""
+    def optimisers(self) -> Mapping[str, Optimizer]:
+        """Their optimisers by name; state of a parameter's shape belongs to the networks, other state to all."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether every move does the same to other numbers, so that one can be recorded and replayed."""
 
     def draw(self, iteration: int) -> tuple[Tensor, ...]:
         """What an iteration needs that is random, from the networks' seeds and the iteration's number alone."""
@@ -96,7 +100,7 @@ def play(
     """
     fates, start = resume(game, networks, checkpoints)
     every = max(1, iterations // ENTRIES)
-    move = Captured(game.move) if _device(game).type == "cuda" else game.move
+    move = Captured(game.move) if game.steady and _device(game).type == "cuda" else game.move
     saved = time.monotonic()
     for iteration in range(start, iterations):
         losses = move(*game.draw(iteration))
@@ -138,13 +142,22 @@ def _tensors(game: Game) -> list[tuple[str, Tensor]]:
     found: list[tuple[str, Tensor]] = []
     for name, player in game.players.items():
         found += [(f"{name}.{key}", values) for key, values in player.state_dict().items()]
-    for place, optimiser in enumerate(game.optimisers):
-        parameters = [each for group in optimiser.param_groups for each in group["params"]]
-        for index, parameter in enumerate(parameters):
+    for name, optimiser in game.optimisers.items():
+        for index, parameter in enumerate(_parameters(optimiser)):
             for key, values in optimiser.state[parameter].items():
                 if isinstance(values, Tensor) and values.shape == parameter.shape:
-                    found.append((f"optimiser.{place}.{index}.{key}", values))
+                    found.append((f"optimiser.{name}.{index}.{key}", values))
     return found
+
+
+def _parameters(optimiser: Optimizer) -> list[nn.Parameter]:
+    return [each for group in optimiser.param_groups for each in group["params"]]
+
+
+def _steps(optimiser: Optimizer) -> float:
+    """The steps an optimiser has made, as it counts them itself; 0 where it does not count."""
+    state = optimiser.state.get(_parameters(optimiser)[0], {})
+    return float(state.get("step", 0))
 
 
 def _own(values: Tensor, index: int, networks: int) -> Tensor:
@@ -155,8 +168,9 @@ def _own(values: Tensor, index: int, networks: int) -> Tensor:
 def save(game: Game, fates: Sequence[Fate], iteration: int, checkpoints: Sequence[Checkpoint]) -> None:
     """Write what each network needs to go on from here."""
     tensors = _tensors(game)
+    steps = {name: _steps(optimiser) for name, optimiser in game.optimisers.items()}
     for index, (fate, checkpoint) in enumerate(zip(fates, checkpoints, strict=True)):
-        facts = {"iteration": iteration, "figures": fate.log.figures, "diverged": fate.diverged}
+        facts = {"iteration": iteration, "steps": steps, "figures": fate.log.figures, "diverged": fate.diverged}
         own = {name: _own(values, index, len(fates)) for name, values in tensors}
         checkpoint.write(facts, {**own, **{f"{LOOK}{at}": seen for at, seen in fate.looks.items()}})
 
@@ -168,8 +182,8 @@ def resume(game: Game, networks: int, checkpoints: Sequence[Checkpoint]) -> tupl
         return [Fate() for _ in range(networks)], 0
     kept = [each for each in found if each is not None]
     (iteration,) = {facts["iteration"] for facts, _ in kept}
-    for optimiser in game.optimisers:
-        _make_state(optimiser, iteration)
+    for name, optimiser in game.optimisers.items():
+        _make_state(optimiser, kept[0][0]["steps"][name])
     with torch.no_grad():
         for name, values in _tensors(game):
             parts = [tensors[name] for _, tensors in kept]
@@ -183,9 +197,9 @@ def _fate(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fate:
     return Fate(TrainingLog(dict(facts["figures"])), facts["diverged"], dict(sorted(looks.items())))
 
 
-def _make_state(optimiser: Optimizer, steps: int) -> None:
+def _make_state(optimiser: Optimizer, steps: float) -> None:
     """Let an optimiser make its state by a step that changes nothing, and set its count of steps."""
-    parameters = [each for group in optimiser.param_groups for each in group["params"]]
+    parameters = _parameters(optimiser)
     kept = [each.detach().clone() for each in parameters]
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)

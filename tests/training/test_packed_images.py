@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.models.dcgan import Generator, dcgan_small, dcgan_stacked
 from bench.randomness import derive_seed, forked_torch_seed
+from bench.training import together
 from bench.training.common import TrainingData
 from bench.training.packed_images import PackedImages, discriminator, packed_images
 
@@ -19,10 +20,6 @@ OPTIONS: dict[str, Any] = {
     "packing": 2, "iterations": 4, "batch_size": 8, "generator_rate": 1e-3, "discriminator_rate": 2e-3, "beta1": 0.5,
     "beta2": 0.99, "generator_steps": 2, "judge": "small", "width": 2, "signed": True, "reshuffle": True, "looks": 0,
 }  # fmt: skip
-
-
-def count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def images() -> TrainingData:
@@ -127,6 +124,37 @@ def test_trials_side_by_side_fare_as_alone() -> None:
     z = torch.randn(20, 16)
     assert float((several[1](z) - alone(z)).abs().mean()) < 5e-3
     assert float((several[0](z) - alone(z)).abs().mean()) > 5e-3
+
+
+def test_training_goes_on_where_a_player_makes_several_steps(monkeypatch, kept) -> None:
+    """Adam's corrections of its start depend on the steps a player made, not on the iterations."""
+    monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
+    (whole,), (fate,) = train([1], iterations=6)
+    checkpoint = kept()
+    train([1], iterations=3, checkpoints=[checkpoint])
+    (resumed,), (again,) = train([1], iterations=6, checkpoints=[checkpoint])
+    assert torch.equal(resumed.project.weight, whole.project.weight)
+    assert again.log.figures == fate.log.figures
+
+
+def test_fresh_images_are_made_of_three_digits_each() -> None:
+    digits = torch.arange(5.0)[:, None, None, None].expand(5, 1, 28, 28) / 10
+    game = PackedImages(
+        generators([3, 4]), TrainingData(digits), seeds=[3, 4], packing=2, batch_size=200, rates=(1e-3, 1e-3),
+        betas=(0.5, 0.99), generator_steps=1, judge="small", width=2, signed=False, reshuffle=True, fresh=True,
+    )  # fmt: skip
+    real, noise = game.draw(0)
+    assert real.shape == (2, 200, 6, 28, 28)
+    assert noise.shape == (2, 2, 200, 16)
+    told = (real[..., 0, 0] * 10).round().long()
+    assert bool((real == told[..., None, None] / 10).all()), "a channel is one digit"
+    share = torch.stack([(told == digit).float().mean((1, 2)) for digit in range(5)])
+    assert float((share - 0.2).abs().max()) < 0.05
+    pairs = {tuple(row) for row in told[0, :, [0, 5]].tolist()}
+    assert len(pairs) == 25, "channels are drawn one by one"
+    assert not torch.equal(game.draw(1)[0], real)
+    assert not torch.equal(real[0], real[1])
+    assert torch.equal(game.draw(0)[0], real)
 
 
 def test_packs_keep_their_order_where_nobody_asks_for_another() -> None:

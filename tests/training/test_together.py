@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -48,21 +47,6 @@ def weights(model: torch.nn.Module) -> Tensor:
     return torch.cat([values.flatten() for values in model.state_dict().values()])
 
 
-class Kept:
-    """A checkpoint in memory."""
-
-    def __init__(self) -> None:
-        self.last: tuple[Mapping[str, Any], Mapping[str, Tensor]] | None = None
-        self.written = 0
-
-    def read(self) -> tuple[Mapping[str, Any], Mapping[str, Tensor]] | None:
-        return self.last
-
-    def write(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self.last = copy.deepcopy((dict(facts), {name: values.clone() for name, values in tensors.items()}))
-        self.written += 1
-
-
 def test_a_trial_in_a_batch_fares_as_it_does_alone() -> None:
     """Within rounding, which a hundred iterations let grow."""
     seeds = [11, 12, 13]
@@ -91,10 +75,10 @@ def test_a_neighbour_that_diverges_changes_nothing() -> None:
 
 @pytest.mark.parametrize("seeds", [[11], [11, 12]])
 @pytest.mark.parametrize("stopped_at", [1, 37, 99])
-def test_training_goes_on_from_any_iteration(seeds, stopped_at, monkeypatch) -> None:
+def test_training_goes_on_from_any_iteration(seeds, stopped_at, monkeypatch, kept) -> None:
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
     whole, whole_fates = train(seeds, looks=4)
-    kept = [Kept() for _ in seeds]
+    written = [kept() for _ in seeds]
 
     class Killed(Exception):
         pass
@@ -109,10 +93,10 @@ def test_training_goes_on_from_any_iteration(seeds, stopped_at, monkeypatch) -> 
 
     monkeypatch.setattr(PackedGan, "move", move)
     with pytest.raises(Killed):
-        train(seeds, checkpoints=kept, looks=4)
+        train(seeds, checkpoints=written, looks=4)
     monkeypatch.setattr(PackedGan, "move", own)
-    assert [checkpoint.last[0]["iteration"] for checkpoint in kept if checkpoint.last] == [stopped_at] * len(seeds)
-    resumed, fates = train(seeds, checkpoints=kept, looks=4)
+    assert [checkpoint.last[0]["iteration"] for checkpoint in written if checkpoint.last] == [stopped_at] * len(seeds)
+    resumed, fates = train(seeds, checkpoints=written, looks=4)
     for index in range(len(seeds)):
         assert torch.equal(weights(resumed[index]), weights(whole[index]))
         assert fates[index].log.figures == whole_fates[index].log.figures
@@ -120,13 +104,13 @@ def test_training_goes_on_from_any_iteration(seeds, stopped_at, monkeypatch) -> 
         assert all(torch.equal(fates[index].looks[at], seen) for at, seen in whole_fates[index].looks.items())
 
 
-def test_checkpoints_are_written_now_and_then(monkeypatch) -> None:
-    kept = [Kept()]
-    train([1], checkpoints=kept)
-    assert kept[0].written == 0, "a minute has not passed"
+def test_checkpoints_are_written_now_and_then(monkeypatch, kept) -> None:
+    checkpoint = kept()
+    train([1], checkpoints=[checkpoint])
+    assert checkpoint.written == 0, "a minute has not passed"
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
-    train([1], checkpoints=kept)
-    assert kept[0].written == 100
+    train([1], checkpoints=[checkpoint])
+    assert checkpoint.written == 100
 
 
 @pytest.mark.parametrize("packing", [1, 3])
@@ -163,6 +147,37 @@ def test_both_networks_step_from_the_same_parameters(packing: int) -> None:
             expected = old - learning_rate * gradient / (gradient.abs() + 1e-8)
             big = gradient.abs() > 1e-6
             torch.testing.assert_close(new[big], expected[big], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("updates", ["simultaneous", "alternating"])
+def test_the_saturating_loss_is_minus_the_discriminators(updates: str) -> None:
+    """Redone by hand; alternating, the generator's gradient goes through the discriminator that has moved."""
+    torch.manual_seed(0)
+    data, model = TrainingData(torch.randn(40, 2)), GridGenerator(width=8)
+    given: dict[str, Any] = {"loss": "saturating", "updates": updates, "learning_rate": 1e-2}
+    game = PackedGan([model], data, seeds=[5], packing=1, batch_size=10, **given)
+    real, noise = game.draw(0)
+    with forked_torch_seed(derive_seed(5, "discriminator")):
+        judge = PackedDiscriminator(packing=1)
+    generator = copy.deepcopy(model).train()
+    fake = generator(noise)[:, 0]
+    loss_d = F.softplus(-judge(real)).mean() + F.softplus(judge(fake.detach())).mean()
+    towards = torch.autograd.grad(loss_d, list(judge.parameters()))
+    step = torch.optim.Adam(judge.parameters(), lr=1e-2, betas=(0.8, 0.999))
+    if updates == "simultaneous":
+        loss_g = torch.log(1 - torch.sigmoid(judge(fake))).mean()
+        wanted = torch.autograd.grad(loss_g, list(generator.parameters()))
+    for parameter, gradient in zip(judge.parameters(), towards, strict=True):
+        parameter.grad = gradient
+    step.step()
+    if updates == "alternating":
+        loss_g = torch.log(1 - torch.sigmoid(judge(fake))).mean()
+        wanted = torch.autograd.grad(loss_g, list(generator.parameters()))
+    losses = game.move(real, noise)
+    assert float(losses["generator"]) == pytest.approx(float(loss_g.detach()), abs=1e-6)
+    assert float(losses["discriminator"]) == pytest.approx(float(loss_d.detach()), abs=1e-6)
+    for parameter, gradient in zip(game.generator.parameters(), wanted, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-7)
 
 
 def test_each_epoch_has_every_pack_once() -> None:

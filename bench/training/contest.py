@@ -1,0 +1,132 @@
+"""What games of generators share: players made from seeds, their optimisers, a look at what the generators make."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bench.models.stacked import stack, unstack
+from bench.randomness import derive_seed, forked_torch_seed
+from bench.training.common import Report
+from bench.training.packs import shared_noise
+from bench.training.together import Checkpoint, Fate, play
+
+Rule = Callable[[list[nn.Parameter]], Optimizer]
+"""Makes the optimiser of a player's parameters."""
+
+POINTS, IMAGES = 2500, 64
+"""Points, or images, that are kept of a generator at each look."""
+
+
+def adam(learning_rate: float, beta1: float, beta2: float = 0.999) -> Rule:
+    """Adam, in one kernel for all parameters."""
+
+    def rule(parameters: list[nn.Parameter]) -> Optimizer:
+        on_gpu = parameters[0].device.type == "cuda"
+        return torch.optim.Adam(parameters, lr=learning_rate, betas=(beta1, beta2), fused=True, capturable=on_gpu)
+
+    return rule
+
+
+def recruit(make: Callable[[], nn.Module], name: str, seeds: Sequence[int], device: torch.device) -> nn.Module:
+    """One network a seed, as a stack; each starts from its own seed and the player's name alone."""
+    networks = []
+    for seed in seeds:
+        with forked_torch_seed(derive_seed(seed, name)):
+            networks.append(make())
+    return stack(networks).to(device)
+
+
+class Contest(ABC):
+    """Generators and their opponents; a game of `bench.training.together`.
+
+    Args:
+        generators: Stacks of one.
+        others: The other players, stacks by name.
+        rules: The optimiser of each player, the `generator` included.
+        looked_at: Samples that a look takes of each generator.
+    """
+
+    steady = True
+    """Whether every move does the same to other numbers, so that one can be recorded and replayed."""
+
+    def __init__(
+        self,
+        generators: Sequence[nn.Module],
+        others: Mapping[str, nn.Module],
+        rules: Mapping[str, Rule],
+        *,
+        looked_at: int = POINTS,
+    ) -> None:
+        self.generator = stack(generators)
+        self.players: Mapping[str, nn.Module] = {"generator": self.generator, **others}
+        self.parameters = {name: list(player.parameters()) for name, player in self.players.items()}
+        self.optimisers = {name: rules[name](parameters) for name, parameters in self.parameters.items()}
+        device = self.parameters["generator"][0].device
+        self._shared = shared_noise(looked_at, latent_size(generators), len(generators), device)
+        for player in self.players.values():
+            player.train()
+
+    @abstractmethod
+    def draw(self, iteration: int) -> tuple[Tensor, ...]:
+        """What an iteration needs that is random, from the networks' seeds and the iteration's number alone."""
+
+    @abstractmethod
+    def move(self, *drawn: Tensor) -> Mapping[str, Tensor]:
+        """Make all the steps of an iteration; losses by name, each of shape (networks,)."""
+
+    def look(self) -> Tensor:
+        """Samples from noise that all generators share, shape (networks, samples, ...), by running statistics."""
+        self.generator.eval()
+        with torch.no_grad():
+            samples: Tensor = self.generator(self._shared)[:, 0]
+        self.generator.train()
+        return samples
+
+    def step(self, name: str, gradients: Iterable[Tensor]) -> None:
+        """One step of a player along its gradients."""
+        for parameter, gradient in zip(self.parameters[name], gradients, strict=True):
+            parameter.grad = gradient
+        self.optimisers[name].step()
+
+    def descend(self, name: str, loss: Tensor) -> None:
+        """One step of a player down its loss, shape (networks,)."""
+        self.step(name, torch.autograd.grad(loss.sum(), self.parameters[name]))
+
+
+def latent_size(generators: Sequence[nn.Module]) -> int:
+    """Length of the generators' noise."""
+    return int(generators[0].latent_size)  # type: ignore[arg-type]
+
+
+def train(
+    game: Contest,
+    generators: Sequence[nn.Module],
+    iterations: int,
+    *,
+    report: Report,
+    checkpoints: Sequence[Checkpoint],
+    looks: int,
+) -> list[Fate]:
+    """Play a game to its end; the generators it was made of get the trained weights.
+
+    Args:
+        game: What is played.
+        generators: What the game was made of.
+        iterations: Moves in all.
+        report: Told the share that is done.
+        checkpoints: One a generator, or none.
+        looks: How often to keep what the generators make of a fixed input.
+
+    Returns:
+        The fate of each generator.
+    """
+    fates = play(game, len(generators), iterations, report=report, checkpoints=checkpoints, looks=looks)
+    unstack(game.generator, generators)
+    for generator in generators:
+        generator.eval()
+    return fates
