@@ -105,6 +105,7 @@ DATA = Catalogue(
         "LeCun, Cortes, Burges 1998; CC BY-SA 3.0",
         "bench.data.mnist:Mnist",
         Mnist,
+        traits={"shape": (1, 28, 28)},
     ),
     Component(
         "mnist-classes",
@@ -112,6 +113,7 @@ DATA = Catalogue(
         "LeCun, Cortes, Burges 1998; 3 against 7: Goodfellow, Shlens, Szegedy 2015, section 5",
         "bench.data.mnist:MnistClasses",
         MnistClasses,
+        traits={"shape": (1, 28, 28)},
     ),
     Component(
         "stacked-mnist",
@@ -119,6 +121,7 @@ DATA = Catalogue(
         "Metz et al. 2017; Srivastava et al. 2017; Lin et al. 2018 (PacGAN), section 4.2",
         "bench.data.stacked:StackedMnist",
         StackedMnist,
+        traits={"shape": (3, 28, 28)},
     ),
     Component(
         "grid25",
@@ -126,7 +129,7 @@ DATA = Catalogue(
         "Lin et al. 2018 (PacGAN), section 4.1",
         "bench.data.mixtures:Mixture",
         Mixture,
-        traits={"mixture": "grid25"},
+        traits={"mixture": "grid25", "shape": (2,)},
     ),
     Component(
         "ring8",
@@ -134,7 +137,7 @@ DATA = Catalogue(
         "Lin et al. 2018 (PacGAN), section 4.1",
         "bench.data.mixtures:Mixture",
         Mixture,
-        traits={"mixture": "ring8"},
+        traits={"mixture": "ring8", "shape": (2,)},
     ),
     Component(
         "grid25-wgan",
@@ -142,7 +145,7 @@ DATA = Catalogue(
         "Gulrajani et al. 2017 (WGAN-GP), released toy experiments",
         "bench.data.mixtures:Mixture",
         Mixture,
-        traits={"mixture": "grid25-wgan"},
+        traits={"mixture": "grid25-wgan", "shape": (2,)},
     ),
     Component(
         "ring8-wgan",
@@ -150,7 +153,7 @@ DATA = Catalogue(
         "Gulrajani et al. 2017 (WGAN-GP), released toy experiments",
         "bench.data.mixtures:Mixture",
         Mixture,
-        traits={"mixture": "ring8-wgan"},
+        traits={"mixture": "ring8-wgan", "shape": (2,)},
     ),
     Component(
         "ring8-unrolled",
@@ -158,7 +161,7 @@ DATA = Catalogue(
         "Metz et al. 2017 (unrolled GAN), released notebook, whose angles include both 0 and a full turn",
         "bench.data.mixtures:Mixture",
         Mixture,
-        traits={"mixture": "ring8-unrolled"},
+        traits={"mixture": "ring8-unrolled", "shape": (2,)},
     ),
     Component("npz", "Arrays of yours in an .npz file.", "numpy.savez", "bench.data.npz:Npz", Npz),
     Component(

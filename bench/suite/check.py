@@ -11,6 +11,7 @@ from bench.errors import Problem, SuiteError, UsageError, did_you_mean
 from bench.suite import names, overrides, schema
 from bench.suite.check_evaluations import check_evaluation
 from bench.suite.check_models import check_data, check_model
+from bench.suite.controls import with_controls
 from bench.suite.findings import Block, Findings
 from bench.suite.messages import nearest, quote, show
 from bench.suite.spec import DataSpec, Suite
@@ -94,6 +95,7 @@ class _SuiteCheck(Findings):
         )
         if not self.raw.get("models") and not self.document.problems:
             self.add(("suite",), "the suite names no models, so there is nothing to do; add a block `models:`")
+        models, evaluations = with_controls(self, data, models, evaluations)
         expect = _good(self.entries("expect", schema.Expectation))
         quoted = _good(self.entries("quoted", schema.Quote))
         for index, entry in expect.items():

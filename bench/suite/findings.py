@@ -132,7 +132,7 @@ class Findings:
             if label is None:
                 continue
             if label in seen:
-                hint = "" if noun == "model" else "; give one of them another name with `as:`"
+                hint = "" if noun in ("model", "control") else "; give one of them another name with `as:`"
                 self.add((*path, index), f"the {noun} '{label}' is listed twice{hint}")
             seen.add(label)
 

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from bench.catalogue import Options, Real, is_import_name
 from bench.suite.messages import show
+from bench.training.controls import Control
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h)\s*")
@@ -99,6 +100,11 @@ class Model(Options):
     train: dict[str, Any] | None = Field(None, description="how to train it: `recipe`, `data`, the recipe's options")
     samples: str | None = Field(None, description="for a generator: an .npz file or image folder of its samples")
     trials: int = Field(1, ge=1, description="how many times to train it, each with its own seed")
+    controls: list[Control] = Field(
+        default_factory=list,
+        description="for a packed GAN: what to compare packing with; each is a further model, `<name>-<control>`, with "
+        "as many trials, in every evaluation that names this one",
+    )
 
 
 class Threat(Options):

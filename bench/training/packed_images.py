@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,20 +11,10 @@ from torch import Tensor, nn
 from bench.models.dcgan import Discriminator
 from bench.training.common import Report, TrainingData
 from bench.training.contest import IMAGES, Contest, adam, latent_size, recruit, train
+from bench.training.controls import JUDGES, STACKED, Judge
 from bench.training.packing import fooled, judged
 from bench.training.packs import FreshPacks, Packs
 from bench.training.together import Checkpoint, Fate
-
-STACKED = 3
-"""Digits of an image of stacked MNIST."""
-
-Judge = Literal["large", "small"]
-
-_JUDGES: Mapping[Judge, dict[str, object]] = {
-    "large": {"widths": (1, 2, 4, 8), "side": 5, "slope": 0.2, "norm_first": False},
-    "small": {"widths": (1, 2, 4), "side": 3, "slope": 0.3, "norm_first": True},
-}
-"""Discriminators: channels as multiples of the first layer's, filters, slope, batch norm of the first layer."""
 
 
 def discriminator(judge: Judge, *, inputs: int, size: int, width: int) -> Discriminator:
@@ -36,9 +26,9 @@ def discriminator(judge: Judge, *, inputs: int, size: int, width: int) -> Discri
         size: Side of an image.
         width: Channels of the first convolution.
     """
-    shape = dict(_JUDGES[judge])
-    channels = [width * times for times in shape.pop("widths")]  # type: ignore[attr-defined]
-    return Discriminator(inputs=inputs, size=size, channels=channels, **shape)  # type: ignore[arg-type]
+    shape = dict(JUDGES[judge])
+    channels = [width * times for times in shape.pop("widths")]
+    return Discriminator(inputs=inputs, size=size, channels=channels, **shape)
 
 
 class PackedImages(Contest):
