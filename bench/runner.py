@@ -269,10 +269,12 @@ def _facts(
 
 
 def _file_digests(suite: Suite) -> dict[str, str]:
-    """What names the content of the weights and samples that were given as files."""
+    """What names the content of the weights and samples that were given as files, or by packages."""
     digests = {}
     for spec in suite.models.values():
-        for path in filter(None, (spec.block.weights, spec.block.samples)):
+        packaged = None if spec.packaged is None else spec.packaged.find()
+        given = (spec.block.weights, spec.block.samples, None if packaged is None else str(packaged))
+        for path in filter(None, given):
             with suppress(BenchError):  # its job has said what is wrong with it
                 digests[path] = path_digest(path)
     return digests

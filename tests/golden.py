@@ -22,8 +22,11 @@ from bench.attacks.draws import Draws
 from bench.data import DATA, load_named
 from bench.metrics.catalogue import METRICS
 from bench.metrics.classification import Outcomes
+from bench.metrics.measured import Measured
 from bench.models.autoencoders import vae
 from bench.models.catalogue import MODELS
+from bench.models.packaged import PACKAGED
+from bench.models.weights import load_weights, read_weights
 from bench.randomness import forked_torch_seed
 from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
@@ -70,7 +73,11 @@ def attack_figures(name: str) -> Figures:
 
 def model_figures(name: str) -> Figures:
     """Names and shapes of the weights, and outputs for fixed weights."""
-    model = fixed(MODELS[name].load()(**MODELS[name].options().model_dump()))
+    model = MODELS[name].load()(**MODELS[name].options().model_dump())
+    if name in PACKAGED:  # too deep for made-up weights; that the file fits says what the names and shapes are
+        load_weights(model, read_weights(PACKAGED[name].path()), name)
+        return {"output": model.eval()(waves(2, 1, 28, 28))[:, :5].tolist()}
+    model = fixed(model)
     draws = MODELS[name].traits["kind"] == "generator"
     x = waves(2, model.latent_size) if draws else waves(2, 1, 28, 28)
     shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
@@ -80,20 +87,16 @@ def model_figures(name: str) -> Figures:
 def recipe_figures(name: str) -> Figures:
     """Figures of a short training."""
     kind = RECIPES[name].traits["kind"]
-    short: dict[str, Any] = {"iterations": 3, "packing": 2} if kind == "generator" else {"epochs": 2, "batch_size": 20}
-    if name == "adversarial":
-        short |= {"epsilon": 0.1, "steps": 2, "warm_up": 0.5}
-    arch = {"classifier": "mlp", "autoencoder": "vae", "generator": "gan-grid"}[kind]
-    if name == "packed-images":
-        short |= {"batch_size": 4, "width": 2, "judge": "small"}
-        arch = "dcgan-small"
+    if kind == "generator":
+        arch, short, data = generator_training(name)
+    else:
+        short = {"epochs": 2, "batch_size": 20}
+        if name == "adversarial":
+            short |= {"epsilon": 0.1, "steps": 2, "warm_up": 0.5}
+        arch = {"classifier": "mlp", "autoencoder": "vae"}[kind]
+        data = TrainingData(waves(60, 1, 28, 28), torch.arange(60) % 10)
     with forked_torch_seed(0):
         model = MODELS[arch].load()(**MODELS[arch].options().model_dump())
-    data = (
-        TrainingData(waves(20, 3, 28, 28) if name == "packed-images" else waves(200, 2) * 4)
-        if kind == "generator"
-        else TrainingData(waves(60, 1, 28, 28), torch.arange(60) % 10)
-    )
     options = RECIPES[name].options(**short).model_dump()
     if RECIPES[name].traits.get("together"):
         RECIPES[name].load()([model], data, seeds=[7], report=lambda _: None, **options)
@@ -102,12 +105,37 @@ def recipe_figures(name: str) -> Figures:
     return {"norms": [float(value.double().norm()) for value in model.state_dict().values()]}
 
 
+def generator_training(name: str) -> tuple[str, dict[str, Any], TrainingData]:
+    """Architecture, options and data of a recipe of generators."""
+    points, digits = TrainingData(waves(200, 2) * 4), TrainingData(waves(60, 1, 28, 28), torch.arange(60) % 10)
+    short: dict[str, Any] = {"iterations": 3}
+    return {
+        "packed-gan": ("gan-grid", {**short, "packing": 2}, points),
+        "packed-images": (
+            "dcgan-small",
+            {**short, "packing": 2, "batch_size": 4, "width": 2, "judge": "small"},
+            TrainingData(waves(20, 3, 28, 28)),
+        ),
+        "gan": ("gan-images", {**short, "batch_size": 20}, digits),
+        "conditional-gan": ("gan-conditional", {**short, "batch_size": 20}, digits),
+        "ali": ("gan-grid", short, points),
+    }.get(name, ("gan-points", {**short, "batch_size": 50}, points))
+
+
 def metric_figures(name: str) -> Figures:
     """Values on a fixed case."""
     method = METRICS[name].load()
     if name == "modes":
         points = load_named("grid25", samples=300).x[:, :2]
         return method(points, points, mixture="grid25", radius=3.0, least=1)  # type: ignore[no-any-return]
+    if name == "history":
+        points = load_named("grid25", samples=300).x[:, :2]
+        found = method({10: points, 20: points[:20]}, mixture="grid25", radius=3.0, least=1)
+        return {**found.values, "outside": found.arrays["outside"].tolist()}
+    if name == "collapse_region":
+        points = load_named("grid25", samples=300).x[:, :2]
+        found = method(points, points, mixture="grid25", radius=3.0, packs=4)
+        return {**found.values, "corners": len(found.arrays["delta"])}
     if METRICS[name].traits.get("network") == "classifier":
 
         def reads(x: Tensor) -> Tensor:
@@ -117,7 +145,8 @@ def metric_figures(name: str) -> Figures:
         return method(waves(50, 3, 4, 4), waves(60, 3, 4, 4), classifier=reads, **options)  # type: ignore[no-any-return]
     if METRICS[name].traits["for"] == ("generation",):
         options = METRICS[name].options().model_dump()
-        return method(waves(50, 3), waves(60, 3) ** 2, **options)  # type: ignore[no-any-return]
+        found = method(waves(50, 3), waves(60, 3) ** 2, **options)
+        return dict(found.values if isinstance(found, Measured) else found)
     flags = (waves(4, 20) > 0.5).numpy()
     values = method(Outcomes(flags[0], flags[1], waves(20).numpy(), flags[2]))
     return {"mean": float(np.nanmean(values)), "counted": int((~np.isnan(values)).sum())}

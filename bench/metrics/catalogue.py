@@ -14,6 +14,10 @@ from bench.catalogue import Catalogue, Component, Options, Real
 Direction = Literal["higher", "lower", "neither"]
 
 
+FEWEST_LOOKS = 2
+"""Looks that a metric of a training needs: with one, nothing could be seen to change."""
+
+
 class NoOptions(Options):
     """No options."""
 
@@ -25,13 +29,30 @@ class Modes(Options):
     least: int = Field(1, ge=1, description="high-quality points a mode needs to count as hit")
 
 
+class CollapseRegion(Options):
+    """Options of the mode-collapse region."""
+
+    radius: Real = Field(3.0, gt=0, description="standard deviations within which a point is of high quality")
+    packs: int = Field(4, ge=2, le=6, description="points of the largest packs whose distance is measured")
+
+
 class Features(Options):
     """Options of metrics that compare features."""
 
     features: str | None = Field(
         None,
-        description="classifier of this suite whose features are compared; null compares the samples themselves",
+        description="classifier, or model of kind `features`, whose features are compared; "
+        "null compares the samples themselves",
     )
+
+
+class Kernel(Features):
+    """Options of the kernel distance."""
+
+    subsets: int = Field(
+        0, ge=0, description="random subsets whose distances are averaged, 100 as published; 0 for all samples at once"
+    )
+    subset_size: int = Field(1000, ge=2, description="samples of a subset; only where there are `subsets`")
 
 
 class Digits(Options):
@@ -100,12 +121,39 @@ METRICS = Catalogue(
         },
     ),
     Component(
+        "history",
+        "Over a training that keeps `looks`: when all modes of a mixture are first hit, and how often one is lost.",
+        "Lin et al. 2018, section 4.1, at each look instead of at the end",
+        "bench.metrics.history:mode_history",
+        Modes,
+        traits={
+            "for": ("generation",),
+            "rows": {"iterations_to_all_modes": "lower", "modes_lost": "lower"},
+            "mixture": True,
+            "looks": True,
+        },
+    ),
+    Component(
+        "collapse_region",
+        "Total variation between the modes of samples and a mixture's own, of single points and of packs of several.",
+        "Lin, Khetan, Fanti, Oh 2018, section 3",
+        "bench.metrics.mode_collapse:mode_collapse",
+        CollapseRegion,
+        traits={
+            "for": ("generation",),
+            "rows": {"total_variation": "lower"},
+            "numbered": ("total_variation", "packs"),
+            "mixture": True,
+            "bounded": True,  # by 0 and 1, though no share of samples
+        },
+    ),
+    Component(
         "frechet",
         "Frechet distance between Gaussians fitted to features of samples and of data.",
         "Heusel et al. 2017, eq. 6",
         "bench.metrics.frechet:frechet",
         Features,
-        version=2,
+        version=3,
         traits={"for": ("generation",), "rows": {"frechet": "lower"}, "network": "features"},
     ),
     Component(
@@ -113,7 +161,8 @@ METRICS = Catalogue(
         "Squared discrepancy of features under a cubic kernel, without bias; with Inception's features, KID.",
         "Binkowski, Sutherland, Arbel, Gretton 2018, section 4",
         "bench.metrics.kernel_distance:kernel_distance",
-        Features,
+        Kernel,
+        version=2,
         traits={"for": ("generation",), "rows": {"kernel_distance": "lower"}, "network": "features"},
     ),
     Component(
@@ -122,10 +171,12 @@ METRICS = Catalogue(
         "Kynkaanniemi et al. 2019, eq. 2; Naeem et al. 2020, section 3",
         "bench.metrics.prdc:prdc",
         Neighbours,
+        version=2,
         traits={
             "for": ("generation",),
             "rows": {"precision": "higher", "recall": "higher", "density": "higher", "coverage": "higher"},
             "shares": ("precision", "recall", "coverage"),
+            "of_data": ("recall", "coverage"),
             "network": "features",
         },
     ),

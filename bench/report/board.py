@@ -44,6 +44,7 @@ COLUMNS = (
     Column("model_verdict", "model verdict", "text", "can its robustness be trusted; unaudited: nobody has checked"),
     Column("status", "status", "text", "how the jobs behind the row ended"),
     Column("message", "message", "text", "what went wrong, or what a reader must know"),
+    Column("basis", "basis", "text", "what figures made from features depend on: comparable only where it is equal"),
     Column("forwards", "forwards", "number", "forward passes a sample, mean"),
     Column("backwards", "backwards", "number", "backward passes a sample, mean"),
     Column("seconds", "seconds", "number", "time of the jobs behind the row"),

@@ -14,7 +14,9 @@ from bench.data.catalogue import DATA
 from bench.data.mixtures import Modes, modes_of
 from bench.metrics.modes import RADIUS
 from bench.report import figures, images
+from bench.report.histories import Heat, histories
 from bench.report.records import MissingError, Records
+from bench.report.regions import Regions, regions
 from bench.report.text import figure as number
 from bench.suite import names
 from bench.suite.schema import Generation
@@ -54,6 +56,8 @@ class Panel:
         modes: How many known modes are marked.
         frame: Ends of both axes, in words; empty for images.
         drawn: Real samples first.
+        regions: Mode-collapse regions, where they are measured.
+        histories: Modes over the training of each model, where that is measured.
     """
 
     evaluation: str
@@ -61,6 +65,8 @@ class Panel:
     modes: int
     frame: str
     drawn: tuple[Drawn, ...]
+    regions: tuple[Regions, ...]
+    histories: tuple[Heat, ...]
 
 
 def panels(records: Records) -> list[Panel]:
@@ -100,7 +106,9 @@ def _panel(records: Records, name: str, block: Generation) -> Panel:
             missing = f"samples of shape {values.shape[1:]} are neither images nor points in the plane"
             drawn.append(Drawn(model, figures=facts, missing=missing))
     ends = f"{number(frame[0])} to {number(frame[1])}" if plane else ""
-    return Panel(name, plane, len(modes.centres) if plane and modes else 0, ends, tuple(drawn))
+    known = len(modes.centres) if plane and modes else 0
+    over_training = tuple(histories(records, name, block))
+    return Panel(name, plane, known, ends, tuple(drawn), tuple(regions(records, name, block)), over_training)
 
 
 def _declared(records: Records, name: str) -> tuple[float, float] | None:
@@ -120,11 +128,12 @@ def _figures(records: Records, name: str, block: Generation, model: str) -> str:
     for use in block.metrics:
         try:
             job = records.first_job(records.cells.get((name, model, use.label, None)))
-            values: Mapping[str, float] = records.read(job).meta["values"]
+            values: Mapping[str, float | None] = records.read(job).meta["values"]
         except MissingError:
             continue
         pairs = zip(names.metric_rows(use), names.metric_keys(use), strict=True)
-        parts += [f"{row} {number(values[key])}" for row, key in pairs]
+        found = ((row, values[key]) for row, key in pairs)
+        parts += [f"{row} {'never' if value is None else number(value)}" for row, value in found]
     return ", ".join(parts)
 
 

@@ -14,6 +14,7 @@ from bench.engine.state import JobState
 from bench.engine.store import write_whole
 from bench.report import board, text
 from bench.report.curves import curves
+from bench.report.distances import standings
 from bench.report.gallery import gallery
 from bench.report.generated import panels
 from bench.report.header import header, provenance
@@ -75,6 +76,7 @@ def write_page(
             gallery=gallery(records),
             sheets=sheets(records),
             panels=panels(records),
+            standings=standings(rows),
             provenance=provenance(record),
             style=(_TEMPLATES / "page.css").read_text(),
             script=script,

@@ -32,7 +32,7 @@ def quoted(rows: Sequence[Row]) -> list[Quoted]:
 def _relation(row: Row) -> str:
     """Whether the quoted figure, with its stated uncertainty, meets our interval."""
     if math.isnan(row.value):
-        return row.status
+        return row.status if row.status != "ok" else "no figure of ours to compare with"
     if math.isnan(row.low) or math.isnan(row.high):
         return "no interval of ours to compare with"
     slack = 0.0 if math.isnan(row.quoted_plus_minus) else row.quoted_plus_minus

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -38,7 +39,8 @@ def examine(suite: Suite, rows: Sequence[Row]) -> list[Finding]:
             findings.append(Finding(row.row, _wanted(expected), "unknown", f"{row.status}: {row.message}"))
             continue
         verdict: Literal["met", "missed"] = "met" if _met(expected, row.value) else "missed"
-        findings.append(Finding(row.row, _wanted(expected), verdict, f"{row.value:.6g}"))
+        found = f"no figure: {row.message}" if math.isnan(row.value) else f"{row.value:.6g}"
+        findings.append(Finding(row.row, _wanted(expected), verdict, found))
     return findings
 
 

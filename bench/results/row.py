@@ -28,7 +28,7 @@ class Row:
         low: Lower end of its 95 % interval.
         high: Upper end of its 95 % interval.
         direction: Whether ``higher`` or ``lower`` is better for the model; ``neither`` for a mere fact.
-        n: Samples a trial behind the figure.
+        n: Samples a trial behind the figure; for a share of the data, as recall is one, the data's.
         trials: Trained models behind the figure.
         quoted: The figure a source states.
         quoted_plus_minus: Its stated uncertainty.
@@ -37,6 +37,8 @@ class Row:
         model_verdict: Whether the model's robustness can be trusted.
         status: How the jobs behind it ended.
         message: What went wrong, or what a reader must know.
+        basis: For figures made from features: network, resizing, numbers of samples. Figures of one metric are
+            comparable only where this is equal.
         forwards: Forward passes a sample, mean.
         backwards: Backward passes a sample, mean.
         seconds: Time of the jobs behind it.
@@ -65,6 +67,7 @@ class Row:
     model_verdict: str = UNAUDITED
     status: Status = "ok"
     message: str = ""
+    basis: str = ""
     forwards: float = math.nan
     backwards: float = math.nan
     seconds: float = math.nan

@@ -13,6 +13,7 @@ from bench.engine.store import Record, read_record
 from bench.engine.task import Status
 from bench.metrics.catalogue import METRICS
 from bench.results import statistics
+from bench.results.censored import censored
 from bench.results.classified import Classified, common_samples, read_classified, values_of, worst_case
 from bench.results.row import Row
 from bench.suite import names
@@ -55,7 +56,7 @@ class _Rows:
                         yield from self.reconstruction(name, model, use)
             else:
                 for model in [*block.models, names.REAL_DATA]:
-                    for use in block.metrics:
+                    for use in names.metrics_of(block, model):
                         yield from self.generation(name, block, model, use)
 
     # what went wrong
@@ -267,7 +268,8 @@ class _Rows:
     def generation(self, name: str, block: Generation, model: str, use: Use) -> Iterator[Row]:
         cell = self.cells.get((name, model, use.label, None))
         trouble = self.trouble(name, [cell])
-        shares = () if use.imported else METRICS[use.name].traits.get("shares", ())
+        traits = {} if use.imported else METRICS[use.name].traits
+        shares, of_data = traits.get("shares", ()), traits.get("of_data", ())
         for key, (metric, direction) in zip(names.metric_keys(use), names.metric_rows(use).items(), strict=True):
             row = Row(
                 names.row_id(name, model, block.data, metric),
@@ -278,16 +280,18 @@ class _Rows:
                 yield replace(row, status=status, message=message)
                 continue
             records = [self.read(job) for trial in cell.trials for job in trial]
+            meta = records[0].meta
+            n, note = int(meta["reference_n" if key in of_data else "n"]), str(meta.get("note", ""))
+            row = replace(row, n=n, trials=len(records), seconds=self.seconds([cell]), message=note)
+            row = replace(row, basis=str(meta.get("basis", "")))
+            if never := censored(records, key):
+                yield replace(row, message=f"{never}; {note}")
+                continue
             values = [float(record.meta["values"][key]) for record in records]
-            n = int(records[0].meta["n"])
-            interval = statistics.mean(values, share=key in shares)
+            interval = statistics.mean(values, share=key in shares or traits.get("bounded", False))
             if len(values) == 1 and key in shares:
                 interval = statistics.wilson(values[0] * n, n)
-            yield replace(
-                row,
-                value=interval.value, low=interval.low, high=interval.high,
-                n=n, trials=len(values), seconds=self.seconds([cell]), message=str(records[0].meta.get("note", "")),
-            )  # fmt: skip
+            yield replace(row, value=interval.value, low=interval.low, high=interval.high)
 
 
 def _with_figure(row: Row, figures: Sequence[np.ndarray]) -> Row:

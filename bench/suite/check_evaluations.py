@@ -9,11 +9,12 @@ from typing import Any, get_args
 from bench.attacks.catalogue import ATTACKS
 from bench.catalogue import Catalogue
 from bench.data.catalogue import DATA
-from bench.metrics.catalogue import METRICS
+from bench.metrics.catalogue import FEWEST_LOOKS, METRICS
 from bench.suite import names, schema
 from bench.suite.findings import Findings
 from bench.suite.messages import a, nearest, quote, show
 from bench.suite.yaml_source import Path
+from bench.training.catalogue import RECIPES
 
 _KINDS = get_args(schema.Model.model_fields["kind"].annotation)
 _NEEDS = {
@@ -48,8 +49,7 @@ def check_evaluation(findings: Findings, name: str, value: Mapping[str, Any]) ->
         norm = threat.norm if threat is not None else None
         changes["attacks"] = _check_attacks(findings, kind, block.attacks, norm, (*path, "attacks"))
     if hasattr(block, "metrics"):
-        data = getattr(block, "data", None)
-        changes["metrics"] = _check_metrics(findings, kind, block.metrics, data, (*path, "metrics"))
+        changes["metrics"] = _check_metrics(findings, kind, block, (*path, "metrics"))
     if threat is not None:
         _check_numbers(findings, threat.epsilon, (*path, "threat", "epsilon"))
     return None if whole is None or findings.count > before else whole.model_copy(update=changes)
@@ -66,7 +66,8 @@ def _check_models(findings: Findings, kind: str, listed: Sequence[str | None], p
         arch = block.get("arch") if isinstance(block, Mapping) else None
         draws = kind == "generation" and (arch == "vae" or (isinstance(arch, Mapping) and "vae" in arch))
         if found not in (None, _NEEDS[kind]) and not draws:
-            findings.add((*path, index), f"a {kind} evaluation needs {a(_NEEDS[kind])}; '{name}' is {a(found)}")
+            use = f", which only metrics can name (`features: {name}`)" if found == "features" else ""
+            findings.add((*path, index), f"a {kind} evaluation needs {a(_NEEDS[kind])}; '{name}' is {a(found)}{use}")
 
 
 def _kind(block: Any) -> Any:
@@ -122,11 +123,9 @@ def _check_attacks(
     return [use for _, use in resolved]
 
 
-def _check_metrics(
-    findings: Findings, kind: str, uses: Sequence[schema.Use | None], data: str | None, path: Path
-) -> list[schema.Use]:
-    """The metrics of an evaluation, each fit for its kind and data, and no two giving the same row."""
-    resolved = _components(findings, METRICS, kind, uses, path)
+def _check_metrics(findings: Findings, kind: str, block: Any, path: Path) -> list[schema.Use]:
+    """The metrics of an evaluation, each fit for its kind, data and models, and no two giving the same row."""
+    resolved = _components(findings, METRICS, kind, block.metrics, path)
     rows: dict[str, str] = {}
     for place, use in resolved:
         for row in names.metric_rows(use):
@@ -138,18 +137,45 @@ def _check_metrics(
         traits = METRICS[use.name].traits
         if kind not in traits["for"]:
             findings.add(place, f"'{use.name}' belongs to {' and '.join(traits['for'])} evaluations, not to {kind}")
-        if traits.get("mixture") and not _has_modes(findings, data):
+        if traits.get("mixture") and not _has_modes(findings, getattr(block, "data", None)):
             known = ", ".join(entry.name for entry in DATA.values() if "mixture" in entry.traits)
             findings.add(place, f"'{use.name}' needs data whose modes are known ({known})")
+        if names.needs_looks(use):
+            _check_looks(findings, use.name, getattr(block, "models", []), place)
         option = names.network_option(use)
         network = use.options.get(option)
         where = (*place, use.name, option)
         if network is not None and findings.known("models", network, where):
             found = _kind(findings.raw["models"][network])
-            if found not in (None, "classifier"):
-                verb = "features come from a classifier" if option == "features" else "expected a classifier"
-                findings.add(where, f"{verb}; '{network}' is {a(found)}")
+            fit = ("classifier", "features") if option == "features" else ("classifier",)
+            if found not in (None, *fit):
+                wanted = " or ".join(map(a, fit))
+                verb = "features come from" if option == "features" else "expected"
+                findings.add(where, f"{verb} {wanted}; '{network}' is {a(found)}")
     return [use for _, use in resolved]
+
+
+def _check_looks(findings: Findings, metric: str, models: Sequence[str | None], path: Path) -> None:
+    """Every model keeps enough of its training for a metric of that."""
+    section = findings.raw.get("models")
+    for name in models:
+        block = section.get(name) if isinstance(section, Mapping) else None
+        training = block.get("train") if isinstance(block, Mapping) else None
+        if not isinstance(block, Mapping) or not isinstance(training, Mapping | None):
+            continue  # a mistake of its own already
+        follows = f"'{metric}' follows what a model draws while it is trained"
+        if training is None:
+            instead = f"leave '{name}' out of this evaluation, or train it by a recipe with `looks`, such as packed-gan"
+            findings.add(path, f"{follows}, and '{name}' is not trained here; {instead}")
+            continue
+        recipe, looks = training.get("recipe"), training.get("looks", 0)
+        if not isinstance(recipe, str) or recipe not in RECIPES:
+            continue
+        if "looks" not in RECIPES[recipe].options.model_fields:
+            findings.add(path, f"{follows}; '{recipe}', which trains '{name}', keeps no looks; packed-gan can")
+        elif type(looks) is int and 0 <= looks < FEWEST_LOOKS:
+            wanted = f"set `looks` in its `train:` to at least {FEWEST_LOOKS}, such as `looks: 40`"
+            findings.add(path, f"{follows}, and '{name}' keeps {looks} looks; {wanted}")
 
 
 def _has_modes(findings: Findings, data: str | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from bench.catalogue import Options, is_import_name
 from bench.data.catalogue import DATA, DataOptions, Imported
 from bench.models.catalogue import MODELS
+from bench.models.packaged import PACKAGED
 from bench.suite import schema
 from bench.suite.findings import Findings
 from bench.suite.messages import a, near, quote, show
@@ -80,13 +81,19 @@ def _check_keys(findings: Findings, value: Mapping[str, Any], kind: str | None, 
         findings.add((*path, "args"), "`args` are for `load`; options of an architecture go inside `arch`", at_key=True)
     if trained and weighted:
         findings.add((*path, "weights"), "expected either `train` or `weights`, found both", at_key=True)
-    if given == ["arch"] and not trained and not weighted:
+    if given == ["arch"] and not trained and not weighted and not _packaged(value["arch"]):
         findings.add(path, "an architecture of ours needs `train:` or `weights:`, found neither")
     if given == ["samples"] and (trained or weighted):
         findings.add(path, "a generator given by its samples takes neither `train` nor `weights`")
     trials = value.get("trials", 1)
     if isinstance(trials, int) and trials > 1 and not trained:
         findings.add((*path, "trials"), "only a model that is trained here can have more than one trial")
+
+
+def _packaged(arch: object) -> bool:
+    """Whether the weights of an architecture, as written, are found without being named."""
+    written = [arch] if isinstance(arch, str) else arch if isinstance(arch, Mapping) else []
+    return any(name in PACKAGED for name in written)
 
 
 def _check_training(

@@ -70,6 +70,9 @@ def _entry(component: Component, without: type[BaseModel] | None) -> str:
     if "rows" in facts:
         rows = (f"`{row}` ({way} is better)" for row, way in facts["rows"].items())
         notes.append(f"Rows: {', '.join(rows)}.")
+    if "numbered" in facts:
+        row, option = facts["numbered"]
+        notes.append(f"Also `{row}_2`, and so on up to the number that `{option}` says.")
     text = " ".join([component.line, *notes, f"Source: {component.source}."])
     return f"#### `{component.name}`\n\n{text}\n\n{table(component.options, without)}\n"
 

@@ -133,6 +133,10 @@ class Inputs:
         if block.weights is not None:
             identity = {**bare.identity, "weights": self._file(block.weights)}
             return Input(identity, {**work, "weights_file": block.weights}, (), bare.uncached)
+        if spec.packaged is not None and block.arch is not None:
+            found = spec.packaged.find()
+            identity = {**bare.identity, "weights": "missing" if found is None else self._file(str(found))}
+            return Input(identity, {**work, "weights_packaged": block.arch.name}, (), bare.uncached)
         return Input(bare.identity, work, (), bare.uncached)
 
     def trainable(self, name: str) -> bool:

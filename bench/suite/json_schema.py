@@ -14,6 +14,7 @@ from bench.catalogue import IMPORT_NAME, Component
 from bench.data.catalogue import DATA, Imported
 from bench.metrics.catalogue import METRICS
 from bench.models.catalogue import MODELS
+from bench.models.packaged import PACKAGED
 from bench.suite import schema
 from bench.suite.names import REAL_DATA
 from bench.training.catalogue import RECIPES
@@ -199,10 +200,12 @@ def _model(kind: str) -> Schema:
     architectures = [entry for entry in MODELS.values() if entry.traits["kind"] == kind]
     instead: dict[str, Schema | None] = {
         "arch": _use("architecture", architectures),
-        "train": _chosen("recipe", recipes),
+        "train": _chosen("recipe", recipes) if recipes else None,
         "load": _IMPORTED,
     }
     block = block_schema(schema.Model, **instead, **({} if kind == "generator" else {"samples": None}))
     ways = [way for way in ("arch", "load", "samples") if way in block["properties"]]
-    weights = {"oneOf": [{"required": ["train"]}, {"required": ["weights"]}]}
-    return {**block, "oneOf": [{"required": [way]} for way in ways], "dependentSchemas": {"arch": weights}}
+    block["oneOf"] = [{"required": [way]} for way in ways]
+    if all(entry.name in PACKAGED for entry in architectures):
+        return block
+    return {**block, "dependentSchemas": {"arch": {"oneOf": [{"required": ["train"]}, {"required": ["weights"]}]}}}

@@ -141,9 +141,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def a(noun: str) -> str:
-    """A noun with its article.
+    """A noun with its article; the one kind of model that is no noun by itself gets one.
 
-    >>> a("classifier"), a("autoencoder")
-    ('a classifier', 'an autoencoder')
+    >>> a("classifier"), a("autoencoder"), a("features")
+    ('a classifier', 'an autoencoder', 'a network of features')
     """
+    if noun == "features":
+        return "a network of features"
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -63,7 +63,7 @@ def metric_rows(use: Use) -> dict[str, str]:
     """
     if use.imported:
         return {use.label: "neither"}
-    rows: dict[str, str] = METRICS[use.name].traits["rows"]
+    rows = _own_rows(use)
     if len(rows) == 1:
         return {use.label: next(iter(rows.values()))}
     return {row if use.label == use.name else f"{use.label}-{row}": direction for row, direction in rows.items()}
@@ -71,16 +71,36 @@ def metric_rows(use: Use) -> dict[str, str]:
 
 def metric_keys(use: Use) -> list[str]:
     """What a metric's values are stored under, in the order of `metric_rows`."""
-    return [""] if use.imported else list(METRICS[use.name].traits["rows"])
+    return [""] if use.imported else list(_own_rows(use))
+
+
+def _own_rows(use: Use) -> dict[str, str]:
+    """The rows of a metric of ours under their own names; some have a number, up to what an option says."""
+    traits = METRICS[use.name].traits
+    rows: dict[str, str] = dict(traits["rows"])
+    if "numbered" in traits:
+        row, option = traits["numbered"]
+        rows |= {f"{row}_{number}": rows[row] for number in range(2, use.options[option] + 1)}
+    return rows
+
+
+def needs_looks(use: Use) -> bool:
+    """Whether a metric is of what a model drew while it was trained, which real data have not."""
+    return not use.imported and bool(METRICS[use.name].traits.get("looks"))
+
+
+def metrics_of(block: Generation, model: str) -> list[Use]:
+    """The metrics that a model of an evaluation has rows of, or real data."""
+    return [use for use in block.metrics if model != REAL_DATA or not needs_looks(use)]
 
 
 def network_option(use: Use) -> str:
-    """The option of a metric of ours that names a classifier of the suite; empty where it has none."""
+    """The option of a metric of ours that names a network of the suite; empty where it has none."""
     return "" if use.imported else str(METRICS[use.name].traits.get("network", ""))
 
 
 def networks(block: Generation) -> list[str]:
-    """The classifiers that the metrics of an evaluation name."""
+    """The models that the metrics of an evaluation name."""
     named = (use.options.get(network_option(use)) for use in block.metrics)
     return [str(name) for name in named if name is not None]
 
@@ -135,7 +155,7 @@ def all_rows(suite: Suite) -> Iterator[str]:
                     yield from cell_rows(suite, name, model, part, None)
         else:
             for model in [*block.models, REAL_DATA]:
-                for use in block.metrics:
+                for use in metrics_of(block, model):
                     yield from cell_rows(suite, name, model, use.label, None)
 
 

@@ -8,7 +8,7 @@ from bench.attacks.catalogue import ATTACKS
 from bench.data import needs_running
 from bench.suite.inputs import Input, Inputs
 from bench.suite.jobs import Cell, ContentOf, Job, Plan
-from bench.suite.names import REAL_DATA, from_surrogate, network_option
+from bench.suite.names import REAL_DATA, from_surrogate, metrics_of, needs_looks, network_option
 from bench.suite.schema import Generation, Reconstruction, Robustness, Transfer, Use
 
 CHUNK = 500
@@ -212,8 +212,11 @@ class _Planner:
         job = f"sample/{name}/{REAL_DATA}/0"
         drawn[REAL_DATA] = [self.job(job, "sample", {"data": data}, split, timeout=block.timeout, on_device=False)]
         for model, samples in drawn.items():
-            for use in block.metrics:
+            for use in metrics_of(block, model):
                 inputs = {"data": data, "metric": self.inputs.component(use)}
+                if needs_looks(use):
+                    self.watched(name, block, model, use, inputs)
+                    continue
                 network = use.options.get(network_option(use))
                 if network is not None:
                     if not self.inputs.trainable(network):
@@ -225,6 +228,15 @@ class _Planner:
                     given = {**inputs, "samples": self.made_by(job)}
                     trials.append((self.job(place, "measure", given, split, timeout=block.timeout, weight=5),))
                 self.cells.append(Cell(name, model, use.label, None, tuple(trials)))
+
+    def watched(self, name: str, block: Generation, model: str, use: Use, inputs: dict[str, Input]) -> None:
+        """A generator's looks: measuring what was kept of it while it was trained."""
+        trials = []
+        for trial in self.trials(model):
+            place = f"measure/{name}/{model}/{trial}/{use.label}"
+            given = {**inputs, "looks": self.made_by(f"train/{model}/{trial}")}
+            trials.append((self.job(place, "measure", given, {}, timeout=block.timeout, weight=5, on_device=False),))
+        self.cells.append(Cell(name, model, use.label, None, tuple(trials)))
 
 
 def _passes(use: Use) -> float:

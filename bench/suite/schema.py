@@ -90,7 +90,9 @@ class Training(Options):
 class Model(Options):
     """A model: an architecture of ours or code of yours, and where its weights come from."""
 
-    kind: Literal["classifier", "autoencoder", "generator"] = Field(description="what the model is")
+    kind: Literal["classifier", "autoencoder", "generator", "features"] = Field(
+        description="what the model is; `features` are for metrics to compare, not to be evaluated"
+    )
     arch: UseField | None = Field(None, description="architecture of ours, with options (`bench list models`)")
     load: str | None = Field(
         None, description="`package.module:callable` of yours that returns the model; runs your code"

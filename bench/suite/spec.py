@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.data.catalogue import DataOptions
+from bench.models.packaged import PACKAGED, Packaged
 from bench.suite.schema import AnyEvaluation, Expectation, Model, Quote, Use
 
 
@@ -26,6 +27,12 @@ class ModelSpec:
     block: Model
     recipe: Use | None = None
     train_data: str | None = None
+
+    @property
+    def packaged(self) -> Packaged | None:
+        """The package that brings its weights; None where they come from elsewhere."""
+        block = self.block
+        return PACKAGED.get(block.arch.name) if block.arch is not None and block.weights is None else None
 
     @property
     def generates(self) -> bool:

@@ -83,6 +83,9 @@ class Autoencoding(Options):
 
 Loss = Literal["non-saturating", "saturating"]
 Updates = Literal["simultaneous", "alternating"]
+Activation = Literal["relu", "tanh", "leaky-relu"]
+Initial = Literal["he", "glorot", "orthogonal"]
+_LOOKS = "how often, while it is trained, to keep 2,500 points, or 64 images, of the generator"
 
 
 class PackedGan(Options):
@@ -116,6 +119,102 @@ class PackedImages(Options):
     reshuffle: bool = Field(False, description="another order of the packs in each epoch; the released one keeps it")
     fresh: bool = Field(False, description="the data has single digits; stack three of them, drawn anew for each image")
     looks: int = Field(0, ge=0, description="how often, while it is trained, to keep 64 images of the generator")
+
+
+class Gan(Options):
+    """Options of training a plain GAN; the defaults are those of a small one on MNIST."""
+
+    iterations: int = Field(20_000, ge=1, description="steps of both networks")
+    batch_size: int = Field(100, ge=2, description="samples a step")
+    optimiser: Literal["adam", "adagrad", "rmsprop", "sgd"] = Field("adagrad", description="of both networks")
+    learning_rate: Real = Field(0.1, gt=0, description="of both networks")
+    beta1: Real = Field(0.9, ge=0, lt=1, description="Adam's first decay rate, or the momentum of sgd")
+    width: int = Field(128, ge=1, description="units of a hidden layer of the discriminator")
+    depth: int = Field(1, ge=0, description="hidden layers of the discriminator")
+    activation: Activation = Field("leaky-relu", description="between its layers; the leaky ReLU has slope 0.01")
+    initial: Initial = Field("glorot", description="law of its first weights")
+    loss: Loss = Field("non-saturating", description="the generator's: -log D, or log(1 - D)")
+    updates: Updates = Field("alternating", description="the discriminator's step first, or both at once")
+    looks: int = Field(0, ge=0, description=_LOOKS)
+
+
+class Wgan(Options):
+    """Options of training a Wasserstein GAN with clipped weights."""
+
+    iterations: int = Field(100_000, ge=1, description="steps of the generator")
+    batch_size: int = Field(256, ge=2, description="samples a step")
+    learning_rate: Real = Field(5e-5, gt=0, description="RMSprop's rate for both networks")
+    critic_steps: int = Field(5, ge=1, description="steps of the critic for each of the generator's")
+    clip: Real = Field(0.01, gt=0, description="bound of the critic's weights, set again after each of its steps")
+    width: int = Field(512, ge=1, description="ReLU units of a hidden layer of the critic")
+    depth: int = Field(3, ge=0, description="hidden layers of the critic")
+    looks: int = Field(0, ge=0, description=_LOOKS)
+
+
+class WganGp(Options):
+    """Options of training a Wasserstein GAN with a gradient penalty; the defaults are those of the toy problems."""
+
+    iterations: int = Field(100_000, ge=1, description="steps of the generator")
+    batch_size: int = Field(256, ge=2, description="samples a step")
+    learning_rate: Real = Field(1e-4, gt=0, description="Adam's rate for both networks")
+    beta1: Real = Field(0.5, ge=0, lt=1, description="Adam's first decay rate")
+    beta2: Real = Field(0.9, ge=0, lt=1, description="Adam's second decay rate")
+    critic_steps: int = Field(5, ge=1, description="steps of the critic for each of the generator's")
+    penalty: Real = Field(0.1, ge=0, description="weight of (|gradient| - 1)^2; 10 for images")
+    width: int = Field(512, ge=1, description="ReLU units of a hidden layer of the critic")
+    depth: int = Field(3, ge=0, description="hidden layers of the critic")
+    looks: int = Field(0, ge=0, description=_LOOKS)
+
+
+class Unrolled(Options):
+    """Options of training an unrolled GAN on points."""
+
+    iterations: int = Field(25_000, ge=1, description="steps of both networks")
+    batch_size: int = Field(512, ge=2, description="points a step")
+    generator_rate: Real = Field(1e-3, gt=0, description="Adam's rate for the generator")
+    discriminator_rate: Real = Field(1e-4, gt=0, description="Adam's rate for the discriminator")
+    beta1: Real = Field(0.5, ge=0, lt=1, description="Adam's first decay rate")
+    unrolled: int = Field(5, ge=0, description="steps of the discriminator that the generator foresees")
+    width: int = Field(128, ge=1, description="tanh units of a hidden layer of the discriminator")
+    depth: int = Field(2, ge=0, description="hidden layers of the discriminator")
+    looks: int = Field(0, ge=0, description=_LOOKS)
+
+
+class Ali(Options):
+    """Options of adversarially learned inference on points."""
+
+    iterations: int = Field(400_000, ge=1, description="steps of all three networks")
+    batch_size: int = Field(100, ge=2, description="points a step")
+    learning_rate: Real = Field(1e-4, gt=0, description="Adam's rate for all three")
+    beta1: Real = Field(0.8, ge=0, lt=1, description="Adam's first decay rate")
+    encoder_width: int = Field(400, ge=1, description="units of each of the encoder's two hidden layers")
+    width: int = Field(200, ge=1, description="maxout units of a hidden layer of the discriminator")
+    looks: int = Field(0, ge=0, description=_LOOKS)
+
+
+class Veegan(Options):
+    """Options of training a VEEGAN on points."""
+
+    iterations: int = Field(100_000, ge=1, description="steps of all three networks")
+    batch_size: int = Field(500, ge=2, description="points a step")
+    learning_rate: Real = Field(1e-3, gt=0, description="Adam's rate for all three")
+    beta1: Real = Field(0.5, ge=0, lt=1, description="Adam's first decay rate")
+    width: int = Field(128, ge=1, description="ReLU units of a hidden layer of encoder and discriminator")
+    looks: int = Field(0, ge=0, description=_LOOKS)
+
+
+class ConditionalGan(Options):
+    """Options of training a conditional GAN on labelled images."""
+
+    iterations: int = Field(100_000, ge=1, description="steps of both networks")
+    batch_size: int = Field(100, ge=2, description="images a step")
+    learning_rate: Real = Field(0.1, gt=0, description="rate of the first step")
+    decay: Real = Field(1.00004, ge=1, description="what the rate is divided by after every step")
+    last_rate: Real = Field(1e-6, gt=0, description="the smallest rate")
+    momentum: Real = Field(0.5, ge=0, lt=1, description="momentum of the first step")
+    final_momentum: Real = Field(0.7, ge=0, lt=1, description="momentum of the last step; it grows along a line")
+    dropout: Real = Field(0.5, ge=0, lt=1, description="share of the joint hidden layers that is dropped")
+    looks: int = Field(0, ge=0, description=_LOOKS)
 
 
 RECIPES = Catalogue(
@@ -191,6 +290,62 @@ RECIPES = Catalogue(
         "Lin, Khetan, Fanti, Oh 2018, section 4.2",
         "bench.training.packed_images:packed_images",
         PackedImages,
+        traits={"kind": "generator", "together": True},
+    ),
+    Component(
+        "gan",
+        "Steps of a generator and a fully connected discriminator, in turn or at once.",
+        "Goodfellow et al. 2014, algorithm 1",
+        "bench.training.plain:gan",
+        Gan,
+        traits={"kind": "generator", "together": True},
+    ),
+    Component(
+        "wgan",
+        "RMSprop steps of a generator and a critic whose weights are clipped.",
+        "Arjovsky, Chintala, Bottou 2017, algorithm 1",
+        "bench.training.wasserstein:wgan",
+        Wgan,
+        traits={"kind": "generator", "together": True},
+    ),
+    Component(
+        "wgan-gp",
+        "Adam steps of a generator and a critic whose gradients are to have length 1.",
+        "Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville 2017, algorithm 1",
+        "bench.training.wasserstein:wgan_gp",
+        WganGp,
+        traits={"kind": "generator", "together": True},
+    ),
+    Component(
+        "unrolled-gan",
+        "Adam steps of a discriminator and of a generator that foresees some of them.",
+        "Metz, Poole, Pfau, Sohl-Dickstein 2017, section 2",
+        "bench.training.unrolling:unrolled_gan",
+        Unrolled,
+        traits={"kind": "generator", "together": True},
+    ),
+    Component(
+        "ali",
+        "Simultaneous Adam steps of a generator, an encoder and a discriminator of pairs (sample, code).",
+        "Dumoulin et al. 2017, section 2; Lin, Khetan, Fanti, Oh 2018, section 4.1",
+        "bench.training.inference:ali",
+        Ali,
+        traits={"kind": "generator", "together": True},
+    ),
+    Component(
+        "veegan",
+        "Simultaneous Adam steps of a generator, an encoder that restores codes and a discriminator of pairs.",
+        "Srivastava, Valkov, Russell, Gutmann, Sutton 2017, algorithm 1",
+        "bench.training.inference:veegan",
+        Veegan,
+        traits={"kind": "generator", "together": True},
+    ),
+    Component(
+        "conditional-gan",
+        "Gradient descent with momentum of a generator that is asked for a class and a discriminator told it.",
+        "Mirza, Osindero 2014, section 4.1",
+        "bench.training.conditional:conditional_gan",
+        ConditionalGan,
         traits={"kind": "generator", "together": True},
     ),
 )

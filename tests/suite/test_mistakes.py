@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.suite import names
 from bench.suite.check import check
 
 Mistakes = Callable[..., list[str]]
@@ -92,7 +93,7 @@ SOURCES = "expected `source:` with one of mnist, mnist-classes, stacked-mnist, g
         ("path: mine.npz", "path: ''", "8:29: data.mine.path: expected a path, found ''"),
         ("size: [8, 8]", "size: [8]", "9:48: data.folder.size: expected more entries, found a list of 1"),
         ("kind: classifier, arch: soft", "kind: clasifier, arch: soft",
-         "12:19: models.softmax.kind: expected 'classifier', 'autoencoder' or 'generator', found 'clasifier'; "
+         "12:19: models.softmax.kind: expected 'classifier', 'autoencoder', 'generator' or 'features', found 'clasifier'; "
          "did you mean 'classifier'?"),
         ("arch: softmax", "arch: vae", "12:37: models.softmax.arch: 'vae' is an autoencoder, but `kind` says classifier"),
         ("arch: softmax", 'arch: softmax, load: "a:b"',
@@ -145,7 +146,7 @@ SOURCES = "expected `source:` with one of mnist, mnist-classes, stacked-mnist, g
         ("metrics: [{frechet", "metrics: [modes, {frechet",
          "49:84: evaluations.pictures.metrics.0: 'modes' needs data whose modes are known (grid25, ring8, grid25-wgan, ring8-wgan, ring8-unrolled)"),
         ("features: wide", "features: vae",
-         "49:105: evaluations.pictures.metrics.0.frechet.features: features come from a classifier; 'vae' is an autoencoder"),
+         "49:105: evaluations.pictures.metrics.0.frechet.features: features come from a classifier or a network of features; 'vae' is an autoencoder"),
         (", min: 0.1, max: 1", "", "51:5: expect.0: expected `min`, `max` or `equals`, found none of them"),
         ("min: 0.1, max: 1", "min: 1, max: 0.1", "51:77: expect.0.min: `min` 1 is above `max` 0.1, so that nothing can pass"),
         ("equals: 25, tol", "min: 25, tol", "52:48: expect.1.tolerance: `tolerance` goes with `equals`, which is missing"),
@@ -227,3 +228,72 @@ class TestWarnings:
 
     def test_the_radius_of_l2_has_no_such_bound(self, valid: str) -> None:
         assert check(valid, "s.yaml").warnings == ()
+
+
+class TestLooks:
+    """A metric of a training needs models that keep enough of theirs."""
+
+    FOLLOWS = "s.yaml:48:22: evaluations.modes.metrics.1: 'history' follows what a model draws while it is trained"
+    LEAST = "set `looks` in its `train:` to at least 2, such as `looks: 40`"
+
+    @pytest.fixture
+    def following(self, valid: str) -> str:
+        """The suite with `history`, where every model keeps its looks."""
+        text = valid.replace("metrics: [modes, frechet]", "metrics: [modes, history]")
+        return text.replace("packing: 2", "packing: 2, looks: 5").replace("[gan, drawn]", "[gan]")
+
+    def test_enough_looks(self, following: str, mistakes: Mistakes) -> None:
+        assert mistakes(following) == []
+        assert mistakes(following, "models.gan.train.looks=2") == []
+
+    @pytest.mark.parametrize("looks", [0, 1])
+    def test_too_few(self, following: str, mistakes: Mistakes, looks: int) -> None:
+        assert mistakes(following, f"models.gan.train.looks={looks}") == [
+            f"{self.FOLLOWS}, and 'gan' keeps {looks} looks; {self.LEAST}"
+        ]
+
+    def test_left_out(self, following: str, mistakes: Mistakes) -> None:
+        text = following.replace(", looks: 5", "")
+        assert mistakes(text) == [f"{self.FOLLOWS}, and 'gan' keeps 0 looks; {self.LEAST}"]
+
+    def test_a_model_that_is_not_trained_here(self, following: str, mistakes: Mistakes) -> None:
+        assert mistakes(following.replace("models: [gan]", "models: [gan, drawn]")) == [
+            f"{self.FOLLOWS}, and 'drawn' is not trained here; leave 'drawn' out of this evaluation, or train it by a "
+            "recipe with `looks`, such as packed-gan"
+        ]
+
+    def test_a_recipe_without_looks(self, following: str, mistakes: Mistakes) -> None:
+        assert mistakes(following.replace("models: [gan]", "models: [gan, vae]")) == [
+            f"{self.FOLLOWS}; 'autoencoding', which trains 'vae', keeps no looks; packed-gan can"
+        ]
+
+    @pytest.mark.parametrize("looks", ["-1", "many", "true"])
+    def test_what_is_no_number_of_looks_is_told_once(self, following: str, mistakes: Mistakes, looks: str) -> None:
+        (found,) = mistakes(following, f"models.gan.train.looks={looks}")
+        assert "models.gan.train.looks: expected" in found
+
+    def test_real_data_have_no_such_row(self, following: str, mistakes: Mistakes) -> None:
+        rows = list(names.all_rows(check(following, "s.yaml")))
+        assert "modes/gan/grid/iterations_to_all_modes" in rows
+        assert "modes/real-data/grid/modes" in rows
+        assert not any("real-data" in row and ("iterations" in row or "lost" in row) for row in rows)
+        (missing,) = mistakes(following.replace("modes/gan/grid/modes", "modes/real-data/grid/modes_lost"))
+        assert "quoted.0.row: no row 'modes/real-data/grid/modes_lost'" in missing
+
+    def test_other_data_have_no_modes(self, following: str, mistakes: Mistakes) -> None:
+        (found,) = mistakes(
+            following.replace("data: grid\n    samples", "data: digits\n    samples")
+            .partition("expect:")[0]
+            .replace("[modes, history]", "[frechet, history]")
+        )
+        assert "'history' needs data whose modes are known (grid25," in found
+
+
+def test_rows_are_as_many_as_an_option_says(valid: str, mistakes: Mistakes) -> None:
+    text = valid.replace("metrics: [modes, frechet]", "metrics: [modes, {collapse_region: {packs: 3}}]")
+    rows = [row for row in names.all_rows(check(text, "s.yaml")) if "modes/gan/grid/total" in row]
+    assert rows == [f"modes/gan/grid/total_variation{end}" for end in ("", "_2", "_3")]
+    (few,) = mistakes(text.replace("packs: 3", "packs: 1"))
+    assert "evaluations.modes.metrics.1.collapse_region.packs: expected a number of at least 2, found 1" in few
+    (many,) = mistakes(text.replace("packs: 3", "packs: 7"))
+    assert "packs: expected a number of at most 6, found 7" in many

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.attacks.draws import Draws
 from bench.catalogue import import_by_name, is_import_name
@@ -18,11 +18,13 @@ from bench.data.files import is_folder
 from bench.data.folder import common_mode, image_files, read_images
 from bench.data.npz import read_array
 from bench.data.samples import as_inputs
-from bench.engine.keys import arrays_digest
 from bench.engine.work.calling import answered, classifier
+from bench.engine.work.featured import featured
+from bench.engine.work.looks import measure_looks
 from bench.engine.work.workplace import Workplace
 from bench.errors import DataError, MetricError, ModelError
 from bench.metrics.catalogue import METRICS
+from bench.metrics.measured import Measured
 from bench.models.interfaces import GeneratorLike
 from bench.randomness import derive_seed
 
@@ -78,7 +80,9 @@ def _from_file(path: Path, count: int) -> NDArray[np.float32]:
 
 
 def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """One metric of one set of samples, against the data set's remaining samples."""
+    """One metric of one set of samples, against the data set's remaining samples; or of a training's looks."""
+    if "looks" in work:
+        return measure_looks(work, place)
     samples = place.tensor(place.record(work["samples"]["job"]).arrays["samples"])
     reference = place.tensor(_halves(work, place)[1])
     if len(samples) == 0 or len(reference) == 0:
@@ -109,40 +113,22 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     if entry.traits.get("mixture"):
         options["mixture"] = DATA[work["data"]["source"]].traits["mixture"]
         values = entry.load()(samples.cpu().numpy(), reference.cpu().numpy(), **options)
+    elif entry.traits.get("network") == "features":
+        compared = featured(work, place, samples, reference)
+        facts |= {"basis": compared.basis, "note": compared.named}
+        values = entry.load()(compared.samples, compared.reference, **{**options, "features": None})
     else:
-        option = entry.traits.get("network")
         if "network" in work:
-            model, title = place.model(work["network"]), work["network"]["name"]
-            options[option] = _features(model, title) if option == "features" else classifier(model, title)
+            network = place.model(work["network"])
+            options[entry.traits["network"]] = classifier(network, work["network"]["name"])
         values = entry.load()(samples, reference, **options)
-    numbers = {key: _number(name, value) for key, value in values.items()}
+    found = values if isinstance(values, Measured) else Measured(values)
+    numbers = {key: _number(name, value) for key, value in found.values.items()}
+    said = [facts.get("note", ""), found.note]
     if "bias" in numbers:
-        network = place.model(work["network"]) if "network" in work else None
-        facts["note"] = _said_beside(numbers.pop("bias"), facts, work, network)
-    return {**facts, "values": numbers}, {}
-
-
-def _said_beside(bias: float, facts: Mapping[str, Any], work: Mapping[str, Any], network: Any) -> str:
-    """What a figure that depends on the numbers of samples and on a network must not be read without."""
-    compared = "the samples themselves"
-    if network is not None:
-        compared = f"features of '{work['network']['name']}'"
-    if isinstance(network, nn.Module):
-        weights = {name: values.detach().cpu().numpy() for name, values in network.state_dict().items()}
-        compared += f" ({arrays_digest(weights)[:12]})"
-    return (
-        f"{compared}, not resized; {facts['n']:,} samples against {facts['reference_n']:,}: "
-        f"two such samples of the data would be {bias:.3g} apart"
-    )
-
-
-def _features(model: Any, name: str) -> Any:
-    """A classifier's features; its logits where it has no `features`."""
-    if hasattr(model, "features") and callable(model.features):
-        return lambda x: model.features(x).flatten(1)
-    if not callable(model):
-        raise ModelError(f"model '{name}' cannot be called for features")
-    return model
+        said.append(f"two such samples of the data would be {numbers.pop('bias'):.3g} apart")
+    facts["note"] = ": ".join(filter(None, said))
+    return {**facts, "values": numbers}, dict(found.arrays)
 
 
 def _number(name: str, value: Any) -> float:

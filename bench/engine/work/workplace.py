@@ -20,6 +20,7 @@ from bench.engine.work.calling import out_of_memory
 from bench.engine.work.seeding import seeded
 from bench.errors import ModelError
 from bench.models.build import Model, build, check_kind, own_copy, ready
+from bench.models.packaged import PACKAGED
 from bench.models.weights import load_weights, read_weights
 from bench.training.together import LOOK
 
@@ -63,7 +64,7 @@ class Workplace:
 
     def samples(self, work: Mapping[str, Any]) -> Samples:
         """All samples that a data set's `skip` and `take` leave; position 0 is the first of them."""
-        return self.kept("data " + self._name(work), lambda: self._load_samples(work))
+        return self.kept("data " + self.named(work), lambda: self._load_samples(work))
 
     def _load_samples(self, work: Mapping[str, Any]) -> Samples:
         source = work["source"]
@@ -77,7 +78,7 @@ class Workplace:
 
     def model(self, work: Mapping[str, Any]) -> Model:
         """A model with its weights, ready on the device."""
-        return self.kept("model " + self._name(work), lambda: self._load_model(work))
+        return self.kept("model " + self.named(work), lambda: self._load_model(work))
 
     def _load_model(self, work: Mapping[str, Any]) -> Model:
         name = work["name"]
@@ -94,10 +95,13 @@ class Workplace:
                 raise ModelError(f"model '{name}' is a {found}, not a torch module, so it cannot take weights")
             model = own_copy(model)
             load_weights(model, read_weights(Path(work["weights_file"])), work["weights_file"])
+        elif "weights_packaged" in work:
+            path = PACKAGED[work["weights_packaged"]].path()
+            load_weights(model, read_weights(path), str(path))
         check_kind(model, work["kind"], name)
         return ready(model, self.device)
 
-    def _name(self, work: Mapping[str, Any]) -> str:
+    def named(self, work: Mapping[str, Any]) -> str:
         """Names an input by what it is and by the files it comes from, so that memory is never stale."""
         used = {value: self.inputs[value] for value in work.values() if isinstance(value, str) and value in self.inputs}
         return json.dumps([work, used], sort_keys=True)

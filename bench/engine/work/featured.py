@@ -1,0 +1,69 @@
+"""What metrics of features compare, and what figures made from features must not be compared without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from bench.engine.keys import arrays_digest
+from bench.engine.work.calling import answered
+from bench.engine.work.workplace import Workplace
+from bench.errors import ModelError
+from bench.metrics.features import features_of
+
+
+class Featured(NamedTuple):
+    """Samples and real ones as a metric compares them.
+
+    Attributes:
+        samples: Features (n, d), or the samples themselves (n, ...) where the suite names no network.
+        reference: The same of the data.
+        basis: Network, resizing and numbers of samples: figures with another basis are not comparable.
+        named: The same, with what the suite calls the network.
+    """
+
+    samples: Tensor
+    reference: Tensor
+    basis: str
+    named: str
+
+
+def featured(work: Mapping[str, Any], place: Workplace, samples: Tensor, reference: Tensor) -> Featured:
+    """What a metric of features compares in one job; features are taken once for all metrics of a process."""
+    sizes = f"{len(samples):,} samples against {len(reference):,}"
+    if "network" not in work:
+        basis = f"the samples themselves, not resized; {sizes}"
+        return Featured(samples, reference, basis, basis)
+    model, title = place.model(work["network"]), work["network"]["name"]
+    network = _features(model, title)
+    who = place.named(work["network"])
+
+    def taken(which: str, values: Tensor) -> Tensor:
+        return place.kept(f"features {who} {which}", lambda: features_of(values, network))
+
+    # a network that prepares its inputs says how
+    prepared = str(getattr(model, "described", "not resized"))
+    name = _weights_digest(model)
+    drawn = taken(place.named(work["samples"]), samples)
+    real = taken(place.named({**work["data"], "real": work["real"]}), reference)
+    basis = f"features of network {name or 'without weights'}, {prepared}; {sizes}"
+    named = f"features of '{title}'{f' ({name})' if name else ''}, {prepared}; {sizes}"
+    return Featured(drawn, real, basis, named)
+
+
+def _weights_digest(model: Any) -> str:
+    """Twelve digits that name a network's weights; empty for what is no module."""
+    if not isinstance(model, nn.Module):
+        return ""
+    weights = {name: values.detach().cpu().numpy() for name, values in model.state_dict().items()}
+    return arrays_digest(weights)[:12]
+
+
+def _features(model: Any, name: str) -> Callable[[Tensor], Tensor]:
+    """A network's features (n, d); what it returns where it has no `features`."""
+    function = model.features if callable(getattr(model, "features", None)) else model
+    if not callable(function):
+        raise ModelError(f"model '{name}' cannot be called for features")
+    return lambda x: answered(function, x, f"model '{name}'", "features").flatten(1)

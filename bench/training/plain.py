@@ -1,0 +1,151 @@
+"""Training of plain GANs: a generator and a fully connected discriminator, by any of the usual optimisers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bench.models.perceptrons import Activation, Initial, Judge
+from bench.training.common import Report, TrainingData
+from bench.training.contest import IMAGES, POINTS, Contest, Rule, adam, latent_size, recruit, train
+from bench.training.packing import Loss, Updates, fooled, judged
+from bench.training.packs import Packs
+from bench.training.together import Checkpoint, Fate
+
+Name = Literal["adam", "adagrad", "rmsprop", "sgd"]
+
+
+def rule_of(name: Name, learning_rate: float, beta1: float = 0.9) -> Rule:
+    """An optimiser by name; `beta1` is Adam's first decay rate, and the momentum of `sgd`."""
+
+    def rule(parameters: list[nn.Parameter]) -> Optimizer:
+        if name == "adagrad":
+            return torch.optim.Adagrad(parameters, lr=learning_rate)
+        if name == "rmsprop":
+            on_gpu = parameters[0].device.type == "cuda"
+            return torch.optim.RMSprop(parameters, lr=learning_rate, capturable=on_gpu)
+        return torch.optim.SGD(parameters, lr=learning_rate, momentum=beta1)
+
+    return adam(learning_rate, beta1) if name == "adam" else rule
+
+
+class PlainGan(Contest):
+    """A generator against a discriminator that judges flattened samples one by one.
+
+    Args:
+        generators: Stacks of one.
+        data: Samples, shape (n, ...).
+        seeds: One a generator.
+        batch_size: Samples a step, b.
+        rule: The optimiser of both.
+        width: Units of a hidden layer of the discriminator.
+        depth: Its hidden layers.
+        activation: Between its layers.
+        initial: Law of its first weights.
+        loss: The generator's loss.
+        updates: ``simultaneous``: both gradients at the same parameters; ``alternating``: the generator's after the
+            discriminator's step, on the same noise.
+    """
+
+    def __init__(
+        self,
+        generators: Sequence[nn.Module],
+        data: TrainingData,
+        *,
+        seeds: Sequence[int],
+        batch_size: int,
+        rule: Rule,
+        width: int,
+        depth: int,
+        activation: Activation,
+        initial: Initial,
+        loss: Loss,
+        updates: Updates,
+    ) -> None:
+        def judge() -> nn.Module:
+            inputs = data.x[0].numel()
+            return Judge(inputs, width=width, depth=depth, activation=activation, initial=initial)
+
+        self.discriminator = recruit(judge, "discriminator", seeds, data.x.device)
+        rules = {"generator": rule, "discriminator": rule}
+        looked_at = POINTS if data.x.ndim == 2 else IMAGES
+        super().__init__(generators, {"discriminator": self.discriminator}, rules, looked_at=looked_at)
+        latent = latent_size(generators)
+        self._packs = Packs(data.x, seeds=seeds, packing=1, batch_size=batch_size, latent=latent)
+        self._loss, self._updates = loss, updates
+
+    def draw(self, iteration: int) -> tuple[Tensor, ...]:
+        """Real samples, flattened, shape (e, b, d), and noise, shape (e, 1, b, latent)."""
+        return self._packs.real(iteration).flatten(2), self._packs.noise(iteration)
+
+    def move(self, *drawn: Tensor) -> dict[str, Tensor]:
+        """One step of both networks."""
+        real, noise = drawn
+        fake = self.generator(noise)[:, 0].flatten(2)
+        loss_d = judged(self.discriminator(real), self.discriminator(fake.detach()))
+        towards_real = torch.autograd.grad(loss_d.sum(), self.parameters["discriminator"])
+        if self._updates == "alternating":
+            self.step("discriminator", towards_real)
+        loss_g = fooled(self.discriminator(fake), self._loss)
+        gradients = torch.autograd.grad(loss_g.sum(), self.parameters["generator"])
+        if self._updates == "simultaneous":
+            self.step("discriminator", towards_real)
+        self.step("generator", gradients)
+        return {"discriminator": loss_d.detach(), "generator": loss_g.detach()}
+
+
+def gan(
+    models: Sequence[nn.Module],
+    data: TrainingData,
+    *,
+    seeds: Sequence[int],
+    report: Report,
+    checkpoints: Sequence[Checkpoint] = (),
+    iterations: int,
+    batch_size: int,
+    optimiser: Name,
+    learning_rate: float,
+    beta1: float,
+    width: int,
+    depth: int,
+    activation: Activation,
+    initial: Initial,
+    loss: Loss,
+    updates: Updates,
+    looks: int,
+) -> list[Fate]:
+    """Train generators against fully connected discriminators.
+
+    Args:
+        models: Generators, each a stack of one; they get the trained weights.
+        data: Samples; they are flattened for the discriminator.
+        seeds: One a generator.
+        report: Told the share that is done.
+        checkpoints: One a generator, or none.
+        iterations: Steps of both networks.
+        batch_size: Samples a step.
+        optimiser: Of both networks.
+        learning_rate: Of both networks.
+        beta1: Adam's first decay rate, or the momentum of `sgd`.
+        width: Units of a hidden layer of the discriminator.
+        depth: Its hidden layers.
+        activation: Between its layers.
+        initial: Law of its first weights.
+        loss: ``non-saturating``: -log D; ``saturating``: log(1 - D).
+        updates: ``alternating``: the discriminator's step first; ``simultaneous``.
+        looks: How often to keep what each generator makes of a fixed input.
+
+    Returns:
+        The fate of each generator.
+
+    Source: Goodfellow et al. 2014, algorithm 1 (alternating; both losses in section 3).
+    """
+    game = PlainGan(
+        models, data, seeds=seeds, batch_size=batch_size, rule=rule_of(optimiser, learning_rate, beta1), width=width,
+        depth=depth, activation=activation, initial=initial, loss=loss, updates=updates,
+    )  # fmt: skip
+    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

@@ -1,0 +1,109 @@
+"""What holds of every recipe whose trials are trained together: as alone, from any checkpoint, seeds, looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.data import load_named
+from bench.models.catalogue import MODELS
+from bench.randomness import forked_torch_seed
+from bench.training import together
+from bench.training.catalogue import RECIPES
+from bench.training.common import TrainingData
+
+SMALL: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "packed-gan": ("gan-grid", {"width": 16, "depth": 2}, {"packing": 2, "width": 12}),
+    "packed-images": ("dcgan-small", {"latent": 8}, {"packing": 2, "judge": "small", "width": 2, "fresh": True}),
+    "gan": ("gan-images", {"latent": 8, "hidden": [16]}, {"width": 16}),
+    "wgan": ("gan-points", {"width": 16, "depth": 2}, {"width": 16, "depth": 2, "learning_rate": 1e-3}),
+    "wgan-gp": ("gan-points", {"width": 16, "depth": 2}, {"width": 16, "depth": 2, "learning_rate": 1e-3}),
+    "unrolled-gan": ("gan-points", {"latent": 8, "width": 16, "activation": "tanh", "initial": "orthogonal"},
+                     {"width": 16, "unrolled": 3}),
+    "ali": ("gan-grid", {"width": 16, "depth": 2}, {"width": 8, "encoder_width": 16}),
+    "veegan": ("gan-points", {"latent": 8, "width": 16, "initial": "glorot"}, {"width": 16}),
+    "conditional-gan": ("gan-conditional", {"latent": 8}, {}),
+}  # fmt: skip
+ITERATIONS, BATCH = 8, 16
+
+
+@pytest.fixture(scope="module")
+def digits() -> TrainingData:
+    loaded = load_named("mnist", split="test", take=100)
+    assert loaded.y is not None
+    return TrainingData(torch.from_numpy(loaded.inputs()), torch.from_numpy(loaded.y))
+
+
+@pytest.fixture(scope="module")
+def points() -> TrainingData:
+    return TrainingData(torch.from_numpy(load_named("ring8", samples=200).x))
+
+
+@pytest.fixture
+def train(digits, points) -> Callable[..., tuple[list[nn.Module], list[Any]]]:
+    def trained(name: str, seeds: list[int], **options: Any) -> tuple[list[nn.Module], list[Any]]:
+        arch, of_arch, of_recipe = SMALL[name]
+        iterations, checkpoints = options.pop("iterations", ITERATIONS), options.pop("checkpoints", ())
+        models = []
+        for seed in seeds:
+            with forked_torch_seed(seed):
+                models.append(MODELS[arch].load()(**MODELS[arch].options(**of_arch).model_dump()))
+        given = {**of_recipe, "iterations": iterations, "batch_size": BATCH, **options}
+        data = points if arch in ("gan-grid", "gan-points") else digits
+        filled = RECIPES[name].options(**given).model_dump()
+        fates = RECIPES[name].load()(
+            models, data, seeds=seeds, report=lambda _: None, checkpoints=checkpoints, **filled
+        )
+        return models, fates
+
+    return trained
+
+
+def weights(model: nn.Module) -> Tensor:
+    return torch.cat([values.detach().flatten() for values in model.state_dict().values()])
+
+
+def test_no_recipe_is_left_out() -> None:
+    assert set(SMALL) == {name for name in RECIPES if RECIPES[name].traits.get("together")}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_trial_beside_others_fares_as_alone(name: str, train) -> None:
+    several, fates = train(name, [1, 2, 3], looks=2)
+    (alone,), (fate,) = train(name, [2], looks=2)
+    assert float((weights(several[1]) - weights(alone)).abs().mean()) < 2e-4
+    assert float((weights(several[0]) - weights(alone)).abs().mean()) > 1e-3, "other seeds, another network"
+    assert list(fates[1].looks) == [4, 8]
+    torch.testing.assert_close(fates[1].looks[8], fate.looks[8], atol=2e-2, rtol=0)
+    for series, values in fate.log.figures.items():
+        assert fates[1].log.figures[series] == pytest.approx(values, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_training_goes_on_to_the_same_bits(name: str, train, kept, monkeypatch) -> None:
+    monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
+    schedule = {"final_momentum": 0.5} if name == "conditional-gan" else {}  # it depends on where the end is
+    whole, whole_fates = train(name, [1, 2], looks=1, **schedule)
+    written = [kept(), kept()]
+    train(name, [1, 2], iterations=3, checkpoints=written, **schedule)
+    resumed, fates = train(name, [1, 2], checkpoints=written, looks=1, **schedule)
+    for index in range(2):
+        assert torch.equal(weights(resumed[index]), weights(whole[index]))
+        assert fates[index].log.figures == whole_fates[index].log.figures
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_all_networks_are_moved(name: str, train) -> None:
+    (before,), _ = train(name, [1], iterations=1)
+    (after,), (fate,) = train(name, [1], iterations=20)
+    moved = [
+        float((old - new).abs().max()) > 0 for old, new in zip(before.parameters(), after.parameters(), strict=True)
+    ]
+    assert all(moved)
+    assert not after.training
+    for values in fate.log.figures.values():
+        assert len(set(values)) > 1
