@@ -15,6 +15,7 @@ from bench.metrics.catalogue import METRICS
 from bench.results import statistics
 from bench.results.censored import censored
 from bench.results.classified import Classified, common_samples, read_classified, values_of, worst_case
+from bench.results.quoted import with_quotes
 from bench.results.row import Row
 from bench.suite import names
 from bench.suite.jobs import Cell, Plan
@@ -24,16 +25,8 @@ from bench.suite.spec import Suite
 
 def make_rows(suite: Suite, plan: Plan, states: Mapping[str, JobState]) -> list[Row]:
     """All rows of a suite, in its order, each with a figure or with the reason why there is none."""
-    maker = _Rows(suite, plan, states)
-    quotes = {quote.row: quote for quote in suite.quoted}
-    rows = []
-    for row in maker.all():
-        quote = quotes.get(row.row)
-        if quote is not None:
-            deviation = math.nan if quote.plus_minus is None else quote.plus_minus
-            row = replace(row, quoted=quote.value, quoted_plus_minus=deviation, quoted_source=quote.source)
-        rows.append(replace(row, seed=suite.seed))
-    return rows
+    rows = list(_Rows(suite, plan, states).all())
+    return [replace(row, seed=suite.seed) for row in with_quotes(rows, suite.quoted)]
 
 
 class _Rows:

@@ -139,6 +139,7 @@ class _SuiteCheck(Findings):
     def rows(self, suite: Suite) -> None:
         """Rows that are expected or quoted exist, as far as their evaluations are free of mistakes."""
         known = dict.fromkeys(names.all_rows(suite))
+        kinds = {names.without_model(row)[1] for row in known}
         written = self.raw.get("evaluations", {})
         if not isinstance(written, Mapping):
             return
@@ -151,11 +152,24 @@ class _SuiteCheck(Findings):
                 if not isinstance(row, str) or row.partition("/")[0] in broken:
                     continue
                 place: Path = (section, index, "row")
-                if row not in known:
+                if section == "quoted" and entry.get("only") is True:
+                    self.quoted_only(row, known, kinds, place)
+                elif row not in known:
                     self.add(place, f"no row {quote(row)}{_near_row(row, known)}")
                 if section == "quoted" and row in seen:
                     self.add(place, f"quoted already at entry {seen[row] + 1}; keep one of them")
                 seen.setdefault(row, index)
+
+    def quoted_only(self, row: str, known: Collection[str], kinds: Collection[str], place: Path) -> None:
+        """A row of a model that is only quoted differs from one of the suite in the model alone."""
+        model, kind = names.without_model(row)
+        if row in known:
+            self.add(place, f"the suite has the row {quote(row)} itself; leave out `only`")
+        elif kind not in kinds:
+            example = f", such as {quote(next(iter(known)))}" if known else ""
+            self.add(place, f"expected a row of this suite with another name in place of the model's{example}")
+        elif not names.is_name(model):
+            self.add(place, f"expected a name of letters, digits and '-_.+' as the model, found {quote(model)}")
 
     def bounds(self, entry: schema.Expectation, path: Path) -> None:
         """An expectation that something can meet and something can miss."""

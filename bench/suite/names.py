@@ -55,6 +55,16 @@ def row_id(*parts: str) -> str:
     return "/".join(parts)
 
 
+def without_model(row: str) -> tuple[str, str]:
+    """The model of a row, and what is left of its id: rows that agree in that differ in the model alone.
+
+    >>> without_model("grid/gan/grid25/modes")
+    ('gan', 'grid/*/grid25/modes')
+    """
+    evaluation, model, *rest = [*row.split("/"), "", ""][: max(2, row.count("/") + 1)]
+    return model, row_id(evaluation, "*", *rest)
+
+
 def metric_rows(use: Use) -> dict[str, str]:
     """The rows a metric gives, with the better direction.
 

@@ -221,6 +221,12 @@ class Quote(Options):
     value: Real = Field(description="the figure, in the row's units")
     plus_minus: Real | None = Field(None, ge=0, description="its stated uncertainty")
     source: str = Field(min_length=1, description="paper and table")
+    copied_from: str | None = Field(
+        None, min_length=1, description="where the source has the figure from, if it did not measure it itself"
+    )
+    only: bool = Field(
+        False, description="the suite has no model of that name: the row holds the quoted figure and none of ours"
+    )
 
 
 class Header(Options):
