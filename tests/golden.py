@@ -30,6 +30,7 @@ from bench.models.weights import load_weights, read_weights
 from bench.randomness import forked_torch_seed
 from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
+from bench.training.contest import train_game
 
 FILE = Path(__file__).with_suffix(".json")
 Figures = dict[str, Any]
@@ -97,10 +98,10 @@ def recipe_figures(name: str) -> Figures:
         data = TrainingData(waves(60, 1, 28, 28), torch.arange(60) % 10)
     with forked_torch_seed(0):
         model = MODELS[arch].load()(**MODELS[arch].options().model_dump())
-    options = RECIPES[name].options(**short).model_dump()
     if RECIPES[name].traits.get("together"):
-        RECIPES[name].load()([model], data, seeds=[7], report=lambda _: None, **options)
+        train_game(RECIPES[name], short, [model], data, seeds=[7], report=lambda _: None)
     else:
+        options = RECIPES[name].options(**short).model_dump()
         RECIPES[name].load()(model, data, seed=7, report=lambda _: None, **options)
     return {"norms": [float(value.double().norm()) for value in model.state_dict().values()]}
 

@@ -212,7 +212,8 @@ class ConditionalGan(Options):
     decay: Real = Field(1.00004, ge=1, description="what the rate is divided by after every step")
     last_rate: Real = Field(1e-6, gt=0, description="the smallest rate")
     momentum: Real = Field(0.5, ge=0, lt=1, description="momentum of the first step")
-    final_momentum: Real = Field(0.7, ge=0, lt=1, description="momentum of the last step; it grows along a line")
+    final_momentum: Real = Field(0.7, ge=0, lt=1, description="momentum it grows to, along a line")
+    momentum_iterations: int = Field(100_000, ge=1, description="iterations the momentum grows over")
     dropout: Real = Field(0.5, ge=0, lt=1, description="share of the joint hidden layers that is dropped")
     looks: int = Field(0, ge=0, description=_LOOKS)
 
@@ -279,7 +280,7 @@ RECIPES = Catalogue(
         "packed-gan",
         "Simultaneous Adam steps of a generator and a discriminator that judges several points at once.",
         "Lin, Khetan, Fanti, Oh 2018, section 4.1",
-        "bench.training.packing:packed_gan",
+        "bench.training.packing:PackedGan",
         PackedGan,
         version=2,
         traits={"kind": "generator", "together": True},
@@ -288,7 +289,7 @@ RECIPES = Catalogue(
         "packed-images",
         "Alternating Adam steps of a convolutional generator and a discriminator that judges several images at once.",
         "Lin, Khetan, Fanti, Oh 2018, section 4.2",
-        "bench.training.packed_images:packed_images",
+        "bench.training.packed_images:PackedImages",
         PackedImages,
         traits={"kind": "generator", "together": True},
     ),
@@ -296,7 +297,7 @@ RECIPES = Catalogue(
         "gan",
         "Steps of a generator and a fully connected discriminator, in turn or at once.",
         "Goodfellow et al. 2014, algorithm 1",
-        "bench.training.plain:gan",
+        "bench.training.plain:PlainGan",
         Gan,
         traits={"kind": "generator", "together": True},
     ),
@@ -320,7 +321,7 @@ RECIPES = Catalogue(
         "unrolled-gan",
         "Adam steps of a discriminator and of a generator that foresees some of them.",
         "Metz, Poole, Pfau, Sohl-Dickstein 2017, section 2",
-        "bench.training.unrolling:unrolled_gan",
+        "bench.training.unrolling:UnrolledGan",
         Unrolled,
         traits={"kind": "generator", "together": True},
     ),
@@ -344,7 +345,7 @@ RECIPES = Catalogue(
         "conditional-gan",
         "Gradient descent with momentum of a generator that is asked for a class and a discriminator told it.",
         "Mirza, Osindero 2014, section 4.1",
-        "bench.training.conditional:conditional_gan",
+        "bench.training.conditional:ConditionalGan",
         ConditionalGan,
         traits={"kind": "generator", "together": True},
     ),

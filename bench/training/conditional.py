@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from bench.attacks.draws import Draws
 from bench.models.conditional import JUDGED, ConditionalDiscriminator, ConditionalGenerator
 from bench.randomness import derive_seed
-from bench.training.common import Report, TrainingData
-from bench.training.contest import IMAGES, Contest, Rule, latent_size, recruit, train
+from bench.training.common import TrainingData
+from bench.training.contest import IMAGES, Contest, Rule, latent_size, recruit
 from bench.training.packing import fooled, judged
 from bench.training.packs import Packs
 from bench.training.plain import rule_of
-from bench.training.together import Checkpoint, Fate
 
 
 class ConditionalGan(Contest):
@@ -29,13 +28,19 @@ class ConditionalGan(Contest):
         generators: Stacks of one, `bench.models.conditional.ConditionalGenerator`.
         data: Labelled images in [0, 1].
         seeds: One a generator.
-        iterations: Iterations in all.
         batch_size: Images a step, b.
         learning_rate: The first rate.
         decay: What the rate is divided by.
         last_rate: The smallest rate.
-        momentum: The first and the last momentum.
+        momentum: Momentum of the first step.
+        final_momentum: Momentum it grows to.
+        momentum_iterations: Iterations it grows over.
         dropout: Share of the joint hidden layers that is dropped.
+
+    Raises:
+        ValueError: Another architecture, or data without labels or with more classes.
+
+    Source: Mirza, Osindero 2014, section 4.1.
     """
 
     steady = False
@@ -46,12 +51,13 @@ class ConditionalGan(Contest):
         data: TrainingData,
         *,
         seeds: Sequence[int],
-        iterations: int,
         batch_size: int,
         learning_rate: float,
         decay: float,
         last_rate: float,
-        momentum: tuple[float, float],
+        momentum: float,
+        final_momentum: float,
+        momentum_iterations: int,
         dropout: float,
     ) -> None:
         first = generators[0]
@@ -65,7 +71,7 @@ class ConditionalGan(Contest):
             return ConditionalDiscriminator(inputs=data.x[0].numel(), classes=first.classes)
 
         self.discriminator = recruit(judge, "discriminator", seeds, data.x.device)
-        rule: Rule = rule_of("sgd", learning_rate, momentum[0])
+        rule: Rule = rule_of("sgd", learning_rate, momentum)
         rules = {"generator": rule, "discriminator": rule}
         super().__init__(generators, {"discriminator": self.discriminator}, rules, looked_at=IMAGES)
         # a sample of the packs is a row of the data: image and class are taken together
@@ -74,15 +80,20 @@ class ConditionalGan(Contest):
         self._x, self._y = data.x.flatten(1), labels
         self._masks = Draws(torch.tensor([derive_seed(seed, "dropout") for seed in seeds], device=data.x.device))
         self._joint = [first.joint, *[JUDGED[-1]] * 3]
-        self._iterations, self._batch, self._dropout = iterations, batch_size, dropout
-        self._rate, self._decay, self._last, self._momentum = learning_rate, decay, last_rate, momentum
+        self._batch, self._dropout, self._growth = batch_size, dropout, momentum_iterations
+        self._rate, self._decay, self._last, self._momentum = (
+            learning_rate,
+            decay,
+            last_rate,
+            (momentum, final_momentum),
+        )
 
     def draw(self, iteration: int) -> tuple[Tensor, ...]:
         """Images (e, b, d), their classes (e, b, classes), noise (e, 1, b, latent), what dropout leaves of layers.
 
         Sets rate and momentum of the iteration.
         """
-        share = iteration / max(1, self._iterations - 1)
+        share = min(1.0, iteration / self._growth)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = max(self._last, self._rate / self._decay**iteration)
@@ -105,53 +116,3 @@ class ConditionalGan(Contest):
         loss_g = fooled(self.discriminator(made, asked, for_judge[2]), "non-saturating")
         self.descend("generator", loss_g)
         return {"discriminator": loss_d.detach(), "generator": loss_g.detach()}
-
-
-def conditional_gan(
-    models: Sequence[nn.Module],
-    data: TrainingData,
-    *,
-    seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    iterations: int,
-    batch_size: int,
-    learning_rate: float,
-    decay: float,
-    last_rate: float,
-    momentum: float,
-    final_momentum: float,
-    dropout: float,
-    looks: int,
-) -> list[Fate]:
-    """Train generators of images of a class they are asked for.
-
-    Args:
-        models: Conditional generators, each a stack of one; they get the trained weights.
-        data: Labelled images in [0, 1].
-        seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        iterations: Steps of both networks.
-        batch_size: Images a step.
-        learning_rate: Rate of the first step.
-        decay: What the rate is divided by after every step.
-        last_rate: The smallest rate.
-        momentum: Momentum of the first step.
-        final_momentum: Momentum of the last step; it grows along a line.
-        dropout: Share of the joint hidden layers that is dropped.
-        looks: How often to keep 64 images of each generator.
-
-    Returns:
-        The fate of each generator.
-
-    Raises:
-        ValueError: Another architecture, or data without labels or with more classes.
-
-    Source: Mirza, Osindero 2014, section 4.1.
-    """
-    game = ConditionalGan(
-        models, data, seeds=seeds, iterations=iterations, batch_size=batch_size, learning_rate=learning_rate,
-        decay=decay, last_rate=last_rate, momentum=(momentum, final_momentum), dropout=dropout,
-    )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bench.catalogue import Component
 from bench.models.stacked import stack, unstack
 from bench.randomness import derive_seed, forked_torch_seed
-from bench.training.common import Report
+from bench.training.common import Report, TrainingData
 from bench.training.packs import shared_noise
 from bench.training.together import Checkpoint, Fate, play
 
@@ -22,7 +24,11 @@ POINTS, IMAGES = 2500, 64
 """Points, or images, that are kept of a generator at each look."""
 
 
-def adam(learning_rate: float, beta1: float, beta2: float = 0.999) -> Rule:
+BETA2 = 0.999
+"""Adam's second decay rate where nobody says otherwise."""
+
+
+def adam(learning_rate: float, beta1: float, beta2: float = BETA2) -> Rule:
     """Adam, in one kernel for all parameters."""
 
     def rule(parameters: list[nn.Parameter]) -> Optimizer:
@@ -103,28 +109,34 @@ def latent_size(generators: Sequence[nn.Module]) -> int:
     return int(generators[0].latent_size)  # type: ignore[arg-type]
 
 
-def train(
-    game: Contest,
+def train_game(
+    recipe: Component,
+    options: Mapping[str, Any],
     generators: Sequence[nn.Module],
-    iterations: int,
+    data: TrainingData,
     *,
+    seeds: Sequence[int],
     report: Report,
-    checkpoints: Sequence[Checkpoint],
-    looks: int,
+    checkpoints: Sequence[Checkpoint] = (),
 ) -> list[Fate]:
-    """Play a game to its end; the generators it was made of get the trained weights.
+    """Train generators by a recipe of the catalogue that makes a `Contest`.
 
     Args:
-        game: What is played.
-        generators: What the game was made of.
-        iterations: Moves in all.
+        recipe: Of the trait `together`.
+        options: The recipe's, of which `iterations` says how many moves are made and `looks` how often what the
+            generators make of a fixed input is kept; the contest gets the others.
+        generators: Stacks of one; they get the trained weights.
+        data: What they are to imitate.
+        seeds: One a generator.
         report: Told the share that is done.
         checkpoints: One a generator, or none.
-        looks: How often to keep what the generators make of a fixed input.
 
     Returns:
         The fate of each generator.
     """
+    given = recipe.options(**options).model_dump()
+    iterations, looks = given.pop("iterations"), given.pop("looks")
+    game: Contest = recipe.load()(generators, data, seeds=seeds, **given)
     fates = play(game, len(generators), iterations, report=report, checkpoints=checkpoints, looks=looks)
     unstack(game.generator, generators)
     for generator in generators:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from bench.models.gans import GridGenerator, PackedDiscriminator
 from bench.models.perceptrons import Judge, Perceptron
-from bench.training.common import Report, TrainingData
-from bench.training.contest import Contest, Rule, adam, latent_size, recruit, train
+from bench.training.common import TrainingData
+from bench.training.contest import Contest, Rule, adam, latent_size, recruit
 from bench.training.packing import judged
 from bench.training.packs import Packs
-from bench.training.together import Checkpoint, Fate
 
 
 class PairedGan(Contest):
@@ -118,89 +117,65 @@ class Veegan(PairedGan):
 
 
 def ali(
-    models: Sequence[nn.Module],
+    generators: Sequence[nn.Module],
     data: TrainingData,
     *,
     seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    iterations: int,
     batch_size: int,
     learning_rate: float,
     beta1: float,
     encoder_width: int,
     width: int,
-    looks: int,
-) -> list[Fate]:
-    """Train generators together with encoders against discriminators of pairs (ALI).
+) -> Ali:
+    """Generators together with encoders against discriminators of pairs (ALI).
 
     Args:
-        models: Generators, each a stack of one; they get the trained weights.
+        generators: Stacks of one.
         data: Points.
         seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        iterations: Steps of all three networks.
         batch_size: Points a step.
-        learning_rate: Adam's rate for all three.
+        learning_rate: Adam's rate for all three networks.
         beta1: Adam's first decay rate.
         encoder_width: Units of each of the encoder's two hidden layers.
         width: Maxout units of a hidden layer of the discriminator.
-        looks: How often to keep 2,500 points of each generator.
-
-    Returns:
-        The fate of each generator.
 
     Source: Dumoulin et al. 2017, section 2; configuration of Lin, Khetan, Fanti, Oh 2018, section 4.1.
     """
-    size, latent = data.x[0].numel(), latent_size(models)
-    game = Ali(
-        models, data, seeds=seeds, batch_size=batch_size, rule=adam(learning_rate, beta1),
+    size, latent = data.x[0].numel(), latent_size(generators)
+    return Ali(
+        generators, data, seeds=seeds, batch_size=batch_size, rule=adam(learning_rate, beta1),
         encoder=lambda: GridGenerator(latent=size + latent, width=encoder_width, depth=2, outputs=latent),
         judge=lambda: PackedDiscriminator(inputs=size + latent, width=width),
     )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)
 
 
 def veegan(
-    models: Sequence[nn.Module],
+    generators: Sequence[nn.Module],
     data: TrainingData,
     *,
     seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    iterations: int,
     batch_size: int,
     learning_rate: float,
     beta1: float,
     width: int,
-    looks: int,
-) -> list[Fate]:
-    """Train generators together with encoders that give their codes back (VEEGAN).
+) -> Veegan:
+    """Generators together with encoders that give their codes back (VEEGAN).
 
     Args:
-        models: Generators, each a stack of one; they get the trained weights.
+        generators: Stacks of one.
         data: Points.
         seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        iterations: Steps of all three networks.
         batch_size: Points a step.
-        learning_rate: Adam's rate for all three.
+        learning_rate: Adam's rate for all three networks.
         beta1: Adam's first decay rate.
         width: ReLU units of the encoder's two hidden layers and the discriminator's one.
-        looks: How often to keep 2,500 points of each generator.
-
-    Returns:
-        The fate of each generator.
 
     Source: Srivastava, Valkov, Russell, Gutmann, Sutton 2017, algorithm 1; the paper's own networks of points are not
     released, so that sizes are those of a later port.
     """
-    size, latent = data.x[0].numel(), latent_size(models)
-    game = Veegan(
-        models, data, seeds=seeds, batch_size=batch_size, rule=adam(learning_rate, beta1),
+    size, latent = data.x[0].numel(), latent_size(generators)
+    return Veegan(
+        generators, data, seeds=seeds, batch_size=batch_size, rule=adam(learning_rate, beta1),
         encoder=lambda: Perceptron([size, width, width, latent], activation="relu", initial="glorot"),
         judge=lambda: Judge(size + latent, width=width, depth=1, activation="relu", initial="glorot"),
     )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.models.dcgan import Discriminator
-from bench.training.common import Report, TrainingData
-from bench.training.contest import IMAGES, Contest, adam, latent_size, recruit, train
+from bench.training.common import TrainingData
+from bench.training.contest import IMAGES, Contest, adam, latent_size, recruit
 from bench.training.controls import JUDGES, STACKED, Judge
 from bench.training.packing import fooled, judged
 from bench.training.packs import FreshPacks, Packs
-from bench.training.together import Checkpoint, Fate
 
 
 def discriminator(judge: Judge, *, inputs: int, size: int, width: int) -> Discriminator:
@@ -43,14 +42,19 @@ class PackedImages(Contest):
         seeds: One a generator.
         packing: Images judged at once, m.
         batch_size: Packs a step, b.
-        rates: Adam's rates of generator and discriminator.
-        betas: Adam's decay rates.
+        generator_rate: Adam's rate for the generator.
+        discriminator_rate: Adam's rate for the discriminator.
+        beta1: Adam's first decay rate.
+        beta2: Adam's second decay rate.
         generator_steps: Steps of the generator in an iteration.
         judge: Kind of discriminator.
         width: Channels of the discriminator's first convolution.
-        signed: Show the discriminator real images in [-1, 1], as the generator's are.
-        reshuffle: Take the packs in another order in each epoch.
-        fresh: The data is of single digits; make each image of three of them, drawn anew each time.
+        signed: Show the discriminator real images in [-1, 1], as the generator's are; the released VEEGAN setting
+            shows them in [0, 1].
+        reshuffle: Take the packs in another order in each epoch; the released setting does not.
+        fresh: The data is of images of one channel; make each real image of three of them, drawn anew each time.
+
+    Source: Lin, Khetan, Fanti, Oh 2018, section 4.2 and the released configurations of stacked MNIST.
     """
 
     def __init__(
@@ -61,8 +65,10 @@ class PackedImages(Contest):
         seeds: Sequence[int],
         packing: int,
         batch_size: int,
-        rates: tuple[float, float],
-        betas: tuple[float, float],
+        generator_rate: float,
+        discriminator_rate: float,
+        beta1: float,
+        beta2: float,
         generator_steps: int,
         judge: Judge,
         width: int,
@@ -77,7 +83,10 @@ class PackedImages(Contest):
             return discriminator(judge, inputs=inputs, size=size, width=width)
 
         self.discriminator = recruit(judges, "discriminator", seeds, data.x.device)
-        rules = {name: adam(rate, *betas) for name, rate in zip(("generator", "discriminator"), rates, strict=True)}
+        rules = {
+            "generator": adam(generator_rate, beta1, beta2),
+            "discriminator": adam(discriminator_rate, beta1, beta2),
+        }
         super().__init__(generators, {"discriminator": self.discriminator}, rules, looked_at=IMAGES)
         given: dict[str, Any] = {"seeds": seeds, "batch_size": batch_size, "latent": latent_size(generators)}
         self._packs = (
@@ -109,61 +118,3 @@ class PackedImages(Contest):
         """What the generator makes of noise (e, m, b, latent), as packs (e, b, m * channels, side, side)."""
         made: Tensor = self.generator(noise)
         return made.transpose(1, 2).flatten(2, 3)
-
-
-def packed_images(
-    models: Sequence[nn.Module],
-    data: TrainingData,
-    *,
-    seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    packing: int,
-    iterations: int,
-    batch_size: int,
-    generator_rate: float,
-    discriminator_rate: float,
-    beta1: float,
-    beta2: float,
-    generator_steps: int,
-    judge: Judge,
-    width: int,
-    signed: bool,
-    reshuffle: bool,
-    fresh: bool = False,
-    looks: int,
-) -> list[Fate]:
-    """Train generators of images against discriminators that judge `packing` of them at once.
-
-    Args:
-        models: Generators, each a stack of one; they get the trained weights.
-        data: Images in [0, 1].
-        seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        packing: Images judged at once.
-        iterations: Steps of the discriminator.
-        batch_size: Packs a step.
-        generator_rate: Adam's rate for the generator.
-        discriminator_rate: Adam's rate for the discriminator.
-        beta1: Adam's first decay rate.
-        beta2: Adam's second decay rate.
-        generator_steps: Steps of the generator after each of the discriminator, on the same noise.
-        judge: Kind of discriminator.
-        width: Channels of the discriminator's first convolution.
-        signed: Show the discriminator real images in [-1, 1]; the released VEEGAN setting shows them in [0, 1].
-        reshuffle: Take the packs in another order in each epoch; the released setting does not.
-        fresh: The data is of images of one channel; make each real image of three of them, drawn anew each time.
-        looks: How often to keep 64 images of each generator.
-
-    Returns:
-        The fate of each generator.
-
-    Source: Lin, Khetan, Fanti, Oh 2018, section 4.2 and the released configurations of stacked MNIST.
-    """
-    game = PackedImages(
-        models, data, seeds=seeds, packing=packing, batch_size=batch_size, rates=(generator_rate, discriminator_rate),
-        betas=(beta1, beta2), generator_steps=generator_steps, judge=judge, width=width, signed=signed,
-        reshuffle=reshuffle, fresh=fresh,
-    )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

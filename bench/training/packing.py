@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.models.gans import PackedDiscriminator
-from bench.training.common import Report, TrainingData
-from bench.training.contest import Contest, adam, latent_size, recruit, train
+from bench.training.common import TrainingData
+from bench.training.contest import Contest, adam, latent_size, recruit
 from bench.training.packs import Packs
-from bench.training.together import Checkpoint, Fate
 
 Loss = Literal["non-saturating", "saturating"]
 Updates = Literal["simultaneous", "alternating"]
@@ -41,11 +40,14 @@ class PackedGan(Contest):
         packing: Points judged at once, m.
         batch_size: Packs a step, b.
         learning_rate: Adam's rate for both networks.
-        betas: Adam's decay rates.
+        beta1: Adam's first decay rate.
         width: Maxout units of a discriminator's hidden layer.
-        loss: The generator's loss.
-        updates: ``simultaneous``: both gradients at the same parameters; ``alternating``: the generator's after the
-            discriminator's step, on the same noise.
+        loss: The generator's loss: ``non-saturating`` as in the paper, or ``saturating``, log(1 - D).
+        updates: ``simultaneous`` as in the paper: both gradients at the same parameters; ``alternating``: the
+            generator's after the discriminator's step, on the same noise.
+
+    Source: Lin, Khetan, Fanti, Oh 2018, section 4.1 and the released two-dimensional configuration
+    (Adam 1e-4, beta1 0.8; 400,000 iterations in full).
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class PackedGan(Contest):
         packing: int,
         batch_size: int,
         learning_rate: float,
-        betas: tuple[float, float] = (0.8, 0.999),
+        beta1: float = 0.8,
         width: int = 200,
         loss: Loss = "non-saturating",
         updates: Updates = "simultaneous",
@@ -66,7 +68,7 @@ class PackedGan(Contest):
             return PackedDiscriminator(packing=packing, inputs=data.x.shape[1], width=width)
 
         self.discriminator = recruit(judge, "discriminator", seeds, data.x.device)
-        rule = adam(learning_rate, *betas)
+        rule = adam(learning_rate, beta1)
         super().__init__(generators, {"discriminator": self.discriminator}, {"generator": rule, "discriminator": rule})
         latent = latent_size(generators)
         self._packs = Packs(data.x, seeds=seeds, packing=packing, batch_size=batch_size, latent=latent)
@@ -109,51 +111,3 @@ class PackedGan(Contest):
         """Logits of both in one call: the discriminator has nothing that mixes the samples of a batch."""
         real_score, fake_score = self.discriminator(torch.cat([real, fake], 1)).split(real.shape[1], 1)
         return real_score, fake_score
-
-
-def packed_gan(
-    models: Sequence[nn.Module],
-    data: TrainingData,
-    *,
-    seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    packing: int,
-    iterations: int,
-    batch_size: int,
-    learning_rate: float,
-    beta1: float,
-    width: int,
-    loss: Loss = "non-saturating",
-    updates: Updates = "simultaneous",
-    looks: int,
-) -> list[Fate]:
-    """Train generators against discriminators that judge `packing` points at once.
-
-    Args:
-        models: Generators, each a stack of one; they get the trained weights.
-        data: Points.
-        seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        packing: Points judged at once.
-        iterations: Steps of both networks.
-        batch_size: Packs a step.
-        learning_rate: Adam's rate for both networks.
-        beta1: Adam's first decay rate.
-        width: Maxout units of a discriminator's hidden layer.
-        loss: The generator's loss: ``non-saturating`` as in the paper, or ``saturating``, log(1 - D).
-        updates: ``simultaneous`` as in the paper, or ``alternating``.
-        looks: How often to keep 2,500 points of each generator.
-
-    Returns:
-        The fate of each generator.
-
-    Source: Lin, Khetan, Fanti, Oh 2018, section 4.1 and the released two-dimensional configuration
-    (Adam 1e-4, beta1 0.8; 400,000 iterations in full).
-    """
-    game = PackedGan(
-        models, data, seeds=seeds, packing=packing, batch_size=batch_size, learning_rate=learning_rate,
-        betas=(beta1, 0.999), width=width, loss=loss, updates=updates,
-    )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.models.perceptrons import Activation, Initial, Judge
-from bench.training.common import Report, TrainingData
-from bench.training.contest import IMAGES, POINTS, Contest, Rule, adam, latent_size, recruit, train
+from bench.training.common import TrainingData
+from bench.training.contest import IMAGES, POINTS, Contest, Rule, adam, latent_size, recruit
 from bench.training.packing import Loss, Updates, fooled, judged
 from bench.training.packs import Packs
-from bench.training.together import Checkpoint, Fate
 
 Name = Literal["adam", "adagrad", "rmsprop", "sgd"]
 
@@ -41,14 +40,18 @@ class PlainGan(Contest):
         data: Samples, shape (n, ...).
         seeds: One a generator.
         batch_size: Samples a step, b.
-        rule: The optimiser of both.
+        optimiser: Of both networks.
+        learning_rate: Of both networks.
+        beta1: Adam's first decay rate, or the momentum of `sgd`.
         width: Units of a hidden layer of the discriminator.
         depth: Its hidden layers.
         activation: Between its layers.
         initial: Law of its first weights.
-        loss: The generator's loss.
-        updates: ``simultaneous``: both gradients at the same parameters; ``alternating``: the generator's after the
-            discriminator's step, on the same noise.
+        loss: ``non-saturating``: -log D; ``saturating``: log(1 - D).
+        updates: ``alternating``: the generator's gradient is taken after the discriminator's step, on the same noise;
+            ``simultaneous``: both gradients at the same parameters.
+
+    Source: Goodfellow et al. 2014, algorithm 1 (alternating; both losses in section 3).
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class PlainGan(Contest):
         *,
         seeds: Sequence[int],
         batch_size: int,
-        rule: Rule,
+        optimiser: Name,
+        learning_rate: float,
+        beta1: float,
         width: int,
         depth: int,
         activation: Activation,
@@ -71,6 +76,7 @@ class PlainGan(Contest):
             return Judge(inputs, width=width, depth=depth, activation=activation, initial=initial)
 
         self.discriminator = recruit(judge, "discriminator", seeds, data.x.device)
+        rule = rule_of(optimiser, learning_rate, beta1)
         rules = {"generator": rule, "discriminator": rule}
         looked_at = POINTS if data.x.ndim == 2 else IMAGES
         super().__init__(generators, {"discriminator": self.discriminator}, rules, looked_at=looked_at)
@@ -96,56 +102,3 @@ class PlainGan(Contest):
             self.step("discriminator", towards_real)
         self.step("generator", gradients)
         return {"discriminator": loss_d.detach(), "generator": loss_g.detach()}
-
-
-def gan(
-    models: Sequence[nn.Module],
-    data: TrainingData,
-    *,
-    seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    iterations: int,
-    batch_size: int,
-    optimiser: Name,
-    learning_rate: float,
-    beta1: float,
-    width: int,
-    depth: int,
-    activation: Activation,
-    initial: Initial,
-    loss: Loss,
-    updates: Updates,
-    looks: int,
-) -> list[Fate]:
-    """Train generators against fully connected discriminators.
-
-    Args:
-        models: Generators, each a stack of one; they get the trained weights.
-        data: Samples; they are flattened for the discriminator.
-        seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        iterations: Steps of both networks.
-        batch_size: Samples a step.
-        optimiser: Of both networks.
-        learning_rate: Of both networks.
-        beta1: Adam's first decay rate, or the momentum of `sgd`.
-        width: Units of a hidden layer of the discriminator.
-        depth: Its hidden layers.
-        activation: Between its layers.
-        initial: Law of its first weights.
-        loss: ``non-saturating``: -log D; ``saturating``: log(1 - D).
-        updates: ``alternating``: the discriminator's step first; ``simultaneous``.
-        looks: How often to keep what each generator makes of a fixed input.
-
-    Returns:
-        The fate of each generator.
-
-    Source: Goodfellow et al. 2014, algorithm 1 (alternating; both losses in section 3).
-    """
-    game = PlainGan(
-        models, data, seeds=seeds, batch_size=batch_size, rule=rule_of(optimiser, learning_rate, beta1), width=width,
-        depth=depth, activation=activation, initial=initial, loss=loss, updates=updates,
-    )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

@@ -9,11 +9,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bench.models.perceptrons import Judge
-from bench.training.common import Report, TrainingData
-from bench.training.contest import Contest, adam, latent_size, recruit, train
+from bench.training.common import TrainingData
+from bench.training.contest import BETA2, Contest, adam, latent_size, recruit
 from bench.training.packing import judged
 from bench.training.packs import Packs
-from bench.training.together import Checkpoint, Fate
 
 _EPSILON = 1e-8
 """Added to Adam's root."""
@@ -29,11 +28,14 @@ class UnrolledGan(Contest):
         data: Points, shape (n, d).
         seeds: One a generator.
         batch_size: Samples a step, b.
-        rates: Adam's rates of generator and discriminator.
-        betas: Adam's decay rates.
+        generator_rate: Adam's rate for the generator.
+        discriminator_rate: Adam's rate for the discriminator.
+        beta1: Adam's first decay rate.
         unrolled: Steps that the generator foresees; 0 gives the saturating GAN.
         width: Units of a hidden layer of the discriminator, which has tanh and orthogonal first weights.
         depth: Its hidden layers.
+
+    Source: Metz, Poole, Pfau, Sohl-Dickstein 2017, section 2, and the released notebook on a ring of Gaussians.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class UnrolledGan(Contest):
         *,
         seeds: Sequence[int],
         batch_size: int,
-        rates: tuple[float, float],
-        betas: tuple[float, float],
+        generator_rate: float,
+        discriminator_rate: float,
+        beta1: float,
         unrolled: int,
         width: int,
         depth: int,
@@ -53,12 +56,12 @@ class UnrolledGan(Contest):
             return Judge(data.x[0].numel(), width=width, depth=depth, activation="tanh", initial="orthogonal")
 
         self.discriminator = recruit(judge, "discriminator", seeds, data.x.device)
-        rules = {"generator": adam(rates[0], *betas), "discriminator": adam(rates[1], *betas)}
+        rules = {"generator": adam(generator_rate, beta1), "discriminator": adam(discriminator_rate, beta1)}
         super().__init__(generators, {"discriminator": self.discriminator}, rules)
         latent = latent_size(generators)
         self._packs = Packs(data.x, seeds=seeds, packing=1, batch_size=batch_size, latent=latent)
         self._names = [name for name, _ in self.discriminator.named_parameters()]
-        self._unrolled, self._rate, self._betas = unrolled, rates[1], betas
+        self._unrolled, self._rate, self._betas = unrolled, discriminator_rate, (beta1, BETA2)
 
     def draw(self, iteration: int) -> tuple[Tensor, ...]:
         """Real points, shape (e, b, d), and noise, shape (e, 1, b, latent)."""
@@ -119,50 +122,3 @@ class UnrolledGan(Contest):
             new_weights.append(weight - self._rate * mean / mean_share / root)
             new_moments.append((mean, square))
         return new_weights, new_moments
-
-
-def unrolled_gan(
-    models: Sequence[nn.Module],
-    data: TrainingData,
-    *,
-    seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    iterations: int,
-    batch_size: int,
-    generator_rate: float,
-    discriminator_rate: float,
-    beta1: float,
-    unrolled: int,
-    width: int,
-    depth: int,
-    looks: int,
-) -> list[Fate]:
-    """Train generators that foresee some steps of their discriminators.
-
-    Args:
-        models: Generators, each a stack of one; they get the trained weights.
-        data: Points.
-        seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        iterations: Steps of both networks.
-        batch_size: Samples a step.
-        generator_rate: Adam's rate for the generator.
-        discriminator_rate: Adam's rate for the discriminator.
-        beta1: Adam's first decay rate.
-        unrolled: Steps that the generator foresees.
-        width: Units of a hidden layer of the discriminator.
-        depth: Its hidden layers.
-        looks: How often to keep 2,500 points of each generator.
-
-    Returns:
-        The fate of each generator.
-
-    Source: Metz, Poole, Pfau, Sohl-Dickstein 2017, section 2, and the released notebook on a ring of Gaussians.
-    """
-    game = UnrolledGan(
-        models, data, seeds=seeds, batch_size=batch_size, rates=(generator_rate, discriminator_rate),
-        betas=(beta1, 0.999), unrolled=unrolled, width=width, depth=depth,
-    )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)

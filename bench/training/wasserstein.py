@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,10 @@ from torch import Tensor, nn
 from bench.attacks.draws import Draws
 from bench.models.perceptrons import Judge
 from bench.randomness import derive_seed
-from bench.training.common import Report, TrainingData
-from bench.training.contest import IMAGES, POINTS, Contest, Rule, adam, latent_size, recruit, train
+from bench.training.common import TrainingData
+from bench.training.contest import IMAGES, POINTS, Contest, Rule, adam, latent_size, recruit
 from bench.training.packs import Packs
 from bench.training.plain import rule_of
-from bench.training.together import Checkpoint, Fate
 
 
 class WassersteinGan(Contest):
@@ -97,94 +97,48 @@ class WassersteinGan(Contest):
 
 
 def wgan(
-    models: Sequence[nn.Module],
+    generators: Sequence[nn.Module],
     data: TrainingData,
     *,
-    seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    iterations: int,
-    batch_size: int,
     learning_rate: float,
-    critic_steps: int,
     clip: float,
-    width: int,
-    depth: int,
-    looks: int,
-) -> list[Fate]:
-    """Train Wasserstein GANs whose critic's weights are clipped, by RMSprop.
+    **options: Any,
+) -> WassersteinGan:
+    """Wasserstein GANs whose critic's weights are clipped, by RMSprop.
 
     Args:
-        models: Generators, each a stack of one; they get the trained weights.
-        data: Samples; they are flattened for the critic.
-        seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        iterations: Steps of the generator.
-        batch_size: Samples a step.
+        generators: Stacks of one.
+        data: Samples.
         learning_rate: RMSprop's rate for both networks.
-        critic_steps: Steps of the critic for each of the generator's.
         clip: Bound of the critic's weights.
-        width: Units of a hidden layer of the critic.
-        depth: Its hidden layers.
-        looks: How often to keep what each generator makes of a fixed input.
-
-    Returns:
-        The fate of each generator.
+        options: The others of `WassersteinGan`.
 
     Source: Arjovsky, Chintala, Bottou 2017, algorithm 1; networks of the toy problems of Gulrajani et al. 2017.
     """
-    game = WassersteinGan(
-        models, data, seeds=seeds, batch_size=batch_size, rule=rule_of("rmsprop", learning_rate),
-        critic_steps=critic_steps, width=width, depth=depth, clip=clip,
-    )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)
+    return WassersteinGan(generators, data, rule=rule_of("rmsprop", learning_rate), clip=clip, **options)
 
 
 def wgan_gp(
-    models: Sequence[nn.Module],
+    generators: Sequence[nn.Module],
     data: TrainingData,
     *,
-    seeds: Sequence[int],
-    report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
-    iterations: int,
-    batch_size: int,
     learning_rate: float,
     beta1: float,
     beta2: float,
-    critic_steps: int,
     penalty: float,
-    width: int,
-    depth: int,
-    looks: int,
-) -> list[Fate]:
-    """Train Wasserstein GANs whose critic has a gradient penalty, by Adam.
+    **options: Any,
+) -> WassersteinGan:
+    """Wasserstein GANs whose critic has a gradient penalty, by Adam.
 
     Args:
-        models: Generators, each a stack of one; they get the trained weights.
-        data: Samples; they are flattened for the critic.
-        seeds: One a generator.
-        report: Told the share that is done.
-        checkpoints: One a generator, or none.
-        iterations: Steps of the generator.
-        batch_size: Samples a step.
+        generators: Stacks of one.
+        data: Samples.
         learning_rate: Adam's rate for both networks.
         beta1: Adam's first decay rate.
         beta2: Adam's second decay rate.
-        critic_steps: Steps of the critic for each of the generator's.
         penalty: Weight of the penalty.
-        width: Units of a hidden layer of the critic.
-        depth: Its hidden layers.
-        looks: How often to keep what each generator makes of a fixed input.
-
-    Returns:
-        The fate of each generator.
+        options: The others of `WassersteinGan`.
 
     Source: Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville 2017, algorithm 1 and the released toy problems.
     """
-    game = WassersteinGan(
-        models, data, seeds=seeds, batch_size=batch_size, rule=adam(learning_rate, beta1, beta2),
-        critic_steps=critic_steps, width=width, depth=depth, penalty=penalty,
-    )  # fmt: skip
-    return train(game, models, iterations, report=report, checkpoints=checkpoints, looks=looks)
+    return WassersteinGan(generators, data, rule=adam(learning_rate, beta1, beta2), penalty=penalty, **options)

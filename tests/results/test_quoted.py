@@ -15,7 +15,10 @@ SUITE = """\
 suite: quotes
 data: {ring: {source: ring8, samples: 200}}
 models:
-  gan: {kind: generator, arch: {gan-grid: {width: 4}}, train: {recipe: packed-gan, data: ring, iterations: 2, batch_size: 20, width: 2}}
+  gan:
+    kind: generator
+    arch: {gan-grid: {width: 4}}
+    train: {recipe: packed-gan, data: ring, iterations: 2, batch_size: 20, width: 2}
 evaluations:
   ring: {kind: generation, models: [gan], data: ring, samples: 20, metrics: [modes]}
 quoted:
@@ -58,6 +61,6 @@ def test_what_can_be_quoted_alone(old: str, new: str, said: str | None) -> None:
     if said is None:
         check(text, "quotes.yaml")
         return
-    with pytest.raises(SuiteError, match=r"quotes\.yaml:9") as caught:
+    with pytest.raises(SuiteError, match=r"quotes\.yaml:12") as caught:
         check(text, "quotes.yaml")
     assert said in str(caught.value)

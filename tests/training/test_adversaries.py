@@ -63,8 +63,8 @@ def test_images_of_the_small_gan_lie_in_the_unit_interval() -> None:
 def test_the_discriminator_of_a_plain_gan_steps_first(points) -> None:
     """Adagrad's first step has the learning rate's length wherever there is a gradient."""
     game = PlainGan(
-        [generator()], points, seeds=[1], batch_size=10, rule=rule_of("adagrad", 0.1), width=8, depth=1,
-        activation="leaky-relu", initial="glorot", loss="non-saturating", updates="alternating",
+        [generator()], points, seeds=[1], batch_size=10, optimiser="adagrad", learning_rate=0.1, beta1=0.9,
+        width=8, depth=1, activation="leaky-relu", initial="glorot", loss="non-saturating", updates="alternating",
     )  # fmt: skip
     real, noise = game.draw(0)
     maker, judge = copy.deepcopy(game.generator), copy.deepcopy(game.discriminator)
@@ -133,8 +133,8 @@ def test_a_generator_foresees_the_discriminators_adam_steps(unrolled: int) -> No
     try:
         data = TrainingData(torch.randn(60, 2))
         game = UnrolledGan(
-            [generator()], data, seeds=[1], batch_size=12, rates=(1e-2, 1e-2), betas=(0.5, 0.999), unrolled=unrolled,
-            width=6, depth=1,
+            [generator()], data, seeds=[1], batch_size=12, generator_rate=1e-2, discriminator_rate=1e-2, beta1=0.5,
+            unrolled=unrolled, width=6, depth=1,
         )  # fmt: skip
         real, noise = (each.double() for each in game.draw(0))
         for _ in range(2):
@@ -210,14 +210,14 @@ class _Judge(torch.nn.Module):
         return self.layers(x).squeeze(-1)
 
 
-def conditional(dropout: float, iterations: int = 11) -> ConditionalGan:
+def conditional(dropout: float) -> ConditionalGan:
     with forked_torch_seed(2):
         model = ConditionalGenerator(latent=20)
     labels = torch.arange(50) % 10
     data = TrainingData(torch.rand(50, 1, 28, 28) * 0.1 + labels[:, None, None, None] / 20, labels)
     return ConditionalGan(
-        [model], data, seeds=[1], iterations=iterations, batch_size=25, learning_rate=0.1, decay=1.5, last_rate=0.02,
-        momentum=(0.5, 0.7), dropout=dropout,
+        [model], data, seeds=[1], batch_size=25, learning_rate=0.1, decay=1.5, last_rate=0.02, momentum=0.5,
+        final_momentum=0.7, momentum_iterations=10, dropout=dropout,
     )  # fmt: skip
 
 
@@ -272,15 +272,21 @@ def test_the_class_asked_for_changes_the_image_and_all_are_asked_for() -> None:
 @pytest.mark.parametrize(("labels", "said"), [(None, "labelled data"), (torch.full((50,), 10), "labels go to 10")])
 def test_data_a_conditional_gan_cannot_learn_from_is_refused(labels, said: str) -> None:
     data = TrainingData(torch.rand(50, 1, 28, 28), labels)
-    given: dict[str, Any] = {"decay": 1.0, "last_rate": 0.1, "momentum": (0.5, 0.7), "dropout": 0.0}
+    given: dict[str, Any] = {"decay": 1.0, "last_rate": 0.1, "momentum": 0.5, "final_momentum": 0.7, "dropout": 0.0}
     with pytest.raises(ValueError, match=said):
         ConditionalGan(
-            [ConditionalGenerator(latent=20)], data, seeds=[1], iterations=1, batch_size=5, learning_rate=0.1, **given
+            [ConditionalGenerator(latent=20)],
+            data,
+            seeds=[1],
+            batch_size=5,
+            learning_rate=0.1,
+            momentum_iterations=1,
+            **given,
         )
 
 
 def test_another_generator_is_refused_by_the_conditional_gan() -> None:
     data = TrainingData(torch.rand(50, 2), torch.arange(50) % 10)
-    given: dict[str, Any] = {"decay": 1.0, "last_rate": 0.1, "momentum": (0.5, 0.7), "dropout": 0.0}
+    given: dict[str, Any] = {"decay": 1.0, "last_rate": 0.1, "momentum": 0.5, "final_momentum": 0.7, "dropout": 0.0}
     with pytest.raises(ValueError, match="expected a `gan-conditional` generator, found a PerceptronGenerator"):
-        ConditionalGan([generator()], data, seeds=[1], iterations=1, batch_size=5, learning_rate=0.1, **given)
+        ConditionalGan([generator()], data, seeds=[1], batch_size=5, learning_rate=0.1, momentum_iterations=1, **given)

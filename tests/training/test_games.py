@@ -15,6 +15,7 @@ from bench.randomness import forked_torch_seed
 from bench.training import together
 from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
+from bench.training.contest import train_game
 
 SMALL: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "packed-gan": ("gan-grid", {"width": 16, "depth": 2}, {"packing": 2, "width": 12}),
@@ -54,9 +55,8 @@ def train(digits, points) -> Callable[..., tuple[list[nn.Module], list[Any]]]:
                 models.append(MODELS[arch].load()(**MODELS[arch].options(**of_arch).model_dump()))
         given = {**of_recipe, "iterations": iterations, "batch_size": BATCH, **options}
         data = points if arch in ("gan-grid", "gan-points") else digits
-        filled = RECIPES[name].options(**given).model_dump()
-        fates = RECIPES[name].load()(
-            models, data, seeds=seeds, report=lambda _: None, checkpoints=checkpoints, **filled
+        fates = train_game(
+            RECIPES[name], given, models, data, seeds=seeds, report=lambda _: None, checkpoints=checkpoints
         )
         return models, fates
 
@@ -86,11 +86,10 @@ def test_a_trial_beside_others_fares_as_alone(name: str, train) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_training_goes_on_to_the_same_bits(name: str, train, kept, monkeypatch) -> None:
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
-    schedule = {"final_momentum": 0.5} if name == "conditional-gan" else {}  # it depends on where the end is
-    whole, whole_fates = train(name, [1, 2], looks=1, **schedule)
+    whole, whole_fates = train(name, [1, 2], looks=1)
     written = [kept(), kept()]
-    train(name, [1, 2], iterations=3, checkpoints=written, **schedule)
-    resumed, fates = train(name, [1, 2], checkpoints=written, looks=1, **schedule)
+    train(name, [1, 2], iterations=3, checkpoints=written)
+    resumed, fates = train(name, [1, 2], checkpoints=written, looks=1)
     for index in range(2):
         assert torch.equal(weights(resumed[index]), weights(whole[index]))
         assert fates[index].log.figures == whole_fates[index].log.figures

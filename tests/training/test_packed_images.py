@@ -13,8 +13,10 @@ from torch import Tensor
 from bench.models.dcgan import Generator, dcgan_small, dcgan_stacked
 from bench.randomness import derive_seed, forked_torch_seed
 from bench.training import together
+from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
-from bench.training.packed_images import PackedImages, discriminator, packed_images
+from bench.training.contest import train_game
+from bench.training.packed_images import PackedImages, discriminator
 
 OPTIONS: dict[str, Any] = {
     "packing": 2, "iterations": 4, "batch_size": 8, "generator_rate": 1e-3, "discriminator_rate": 2e-3, "beta1": 0.5,
@@ -36,7 +38,10 @@ def generators(seeds: list[int]) -> list[Generator]:
 
 def train(seeds: list[int], **options: Any) -> tuple[list[Generator], Any]:
     models = generators(seeds)
-    return models, packed_images(models, images(), seeds=seeds, report=lambda _: None, **{**OPTIONS, **options})
+    checkpoints, given = options.pop("checkpoints", ()), {**OPTIONS, **options}
+    recipe = RECIPES["packed-images"]
+    fates = train_game(recipe, given, models, images(), seeds=seeds, report=lambda _: None, checkpoints=checkpoints)
+    return models, fates
 
 
 def test_the_networks_are_the_papers() -> None:
@@ -78,7 +83,8 @@ def test_uniform_noise_is_uniform() -> None:
 def test_an_iteration_is_one_step_of_the_discriminator_and_two_of_the_generator() -> None:
     (model,) = generators([5])
     game = PackedImages(
-        [model], images(), seeds=[5], packing=2, batch_size=8, rates=(1e-3, 2e-3), betas=(0.5, 0.99),
+        [model], images(), seeds=[5], packing=2, batch_size=8, generator_rate=1e-3,
+        discriminator_rate=2e-3, beta1=0.5, beta2=0.99,
         generator_steps=2, judge="small", width=2, signed=True, reshuffle=True,
     )  # fmt: skip
     real, noise = game.draw(0)
@@ -140,8 +146,9 @@ def test_training_goes_on_where_a_player_makes_several_steps(monkeypatch, kept) 
 def test_fresh_images_are_made_of_three_digits_each() -> None:
     digits = torch.arange(5.0)[:, None, None, None].expand(5, 1, 28, 28) / 10
     game = PackedImages(
-        generators([3, 4]), TrainingData(digits), seeds=[3, 4], packing=2, batch_size=200, rates=(1e-3, 1e-3),
-        betas=(0.5, 0.99), generator_steps=1, judge="small", width=2, signed=False, reshuffle=True, fresh=True,
+        generators([3, 4]), TrainingData(digits), seeds=[3, 4], packing=2, batch_size=200, generator_rate=1e-3,
+        discriminator_rate=1e-3, beta1=0.5, beta2=0.99, generator_steps=1, judge="small",
+        width=2, signed=False, reshuffle=True, fresh=True,
     )  # fmt: skip
     real, noise = game.draw(0)
     assert real.shape == (2, 200, 6, 28, 28)
@@ -158,8 +165,8 @@ def test_fresh_images_are_made_of_three_digits_each() -> None:
 
 
 def test_packs_keep_their_order_where_nobody_asks_for_another() -> None:
-    given = {"seeds": [1], "packing": 1, "batch_size": 20, "rates": (1e-3, 1e-3), "betas": (0.5, 0.99)}
-    rest = {"generator_steps": 1, "judge": "small", "width": 2, "signed": False}
+    given = {"seeds": [1], "packing": 1, "batch_size": 20, "generator_rate": 1e-3, "discriminator_rate": 1e-3}
+    rest = {"beta1": 0.5, "beta2": 0.99, "generator_steps": 1, "judge": "small", "width": 2, "signed": False}
     kept = PackedImages(generators([1]), images(), **given, **rest, reshuffle=False)
     mixed = PackedImages(generators([1]), images(), **given, **rest, reshuffle=True)
     assert torch.equal(kept.draw(0)[0], kept.draw(2)[0])

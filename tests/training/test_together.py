@@ -14,8 +14,10 @@ from bench.data import load_named
 from bench.models.gans import GridGenerator, PackedDiscriminator
 from bench.randomness import derive_seed, forked_torch_seed
 from bench.training import together
+from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
-from bench.training.packing import PackedGan, packed_gan
+from bench.training.contest import train_game
+from bench.training.packing import PackedGan
 from bench.training.together import Fate
 
 OPTIONS: dict[str, Any] = {
@@ -39,7 +41,9 @@ def train(seeds: list[int], models: list[GridGenerator] | None = None, **options
     models = generators(seeds) if models is None else models
     checkpoints = options.pop("checkpoints", ())
     given = {**OPTIONS, **options}
-    fates = packed_gan(models, points(), seeds=seeds, report=lambda _: None, checkpoints=checkpoints, **given)
+    fates = train_game(
+        RECIPES["packed-gan"], given, models, points(), seeds=seeds, report=lambda _: None, checkpoints=checkpoints
+    )
     return models, fates
 
 

@@ -25,6 +25,7 @@ from bench.models.build import build, check_kind, own_copy
 from bench.randomness import derive_seed, forked_torch_seed
 from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
+from bench.training.contest import train_game
 from bench.training.together import LOOK
 
 Made = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -79,13 +80,19 @@ def train_together(work: Mapping[str, Any], trials: Sequence[int], place: Workpl
         groups.setdefault(0 if kept is None else kept[0]["iteration"], []).append(index)
     made: dict[int, Made | BenchError] = {}
     for done, group in enumerate(groups.values()):
+
+        def report(share: float, before: int = done) -> None:
+            place.report((before + share) / len(groups))
+
         started = time.perf_counter()
         with forked_torch_seed(derive_seed(seeds[group[0]], "layers")), _explained(work, data):
-            fates = _recipe(work)(
+            fates = train_game(
+                RECIPES[work["recipe"]["name"]],
+                work["recipe"]["options"],
                 [models[index] for index in group],
                 data,
                 seeds=[seeds[index] for index in group],
-                report=lambda share, done=done: place.report((done + share) / len(groups)),
+                report=report,
                 checkpoints=[checkpoints[index] for index in group],
             )
         seconds = (time.perf_counter() - started) / len(group)
