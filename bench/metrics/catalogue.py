@@ -163,7 +163,12 @@ METRICS = Catalogue(
         "bench.metrics.kernel_distance:kernel_distance",
         Kernel,
         version=2,
-        traits={"for": ("generation",), "rows": {"kernel_distance": "lower"}, "network": "features"},
+        traits={
+            "for": ("generation",),
+            "rows": {"kernel_distance": "lower"},
+            "network": "features",
+            "signed": True,
+        },
     ),
     Component(
         "prdc",

@@ -281,7 +281,9 @@ class _Rows:
                 yield replace(row, message=f"{never}; {note}")
                 continue
             values = [float(record.meta["values"][key]) for record in records]
-            interval = statistics.mean(values, share=key in shares or traits.get("bounded", False))
+            least = -math.inf if use.imported or traits.get("signed") else 0.0
+            most = 1.0 if key in shares or traits.get("bounded") else math.inf
+            interval = statistics.mean(values, least=least, most=most)
             if len(values) == 1 and key in shares:
                 interval = statistics.wilson(values[0] * n, n)
             yield replace(row, value=interval.value, low=interval.low, high=interval.high)
@@ -293,7 +295,8 @@ def _with_figure(row: Row, figures: Sequence[np.ndarray]) -> Row:
     interval, n = each[0]
     if len(each) > 1:
         share = all(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all() for values in figures)
-        interval = statistics.mean([part.value for part, _ in each], share=share)
+        least, most = (0.0, 1.0) if share else (-math.inf, math.inf)
+        interval = statistics.mean([part.value for part, _ in each], least=least, most=most)
     return replace(row, value=interval.value, low=interval.low, high=interval.high, n=n, trials=len(each))
 
 

@@ -42,12 +42,13 @@ def wilson(successes: float, n: int) -> Interval:
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
-def mean(values: ArrayLike, *, share: bool = False) -> Interval:
+def mean(values: ArrayLike, *, least: float = -math.inf, most: float = math.inf) -> Interval:
     """A mean with Student's interval; NaN bounds for a single value.
 
     Args:
         values: Shape (n,).
-        share: The values are shares, so that the interval ends at 0 and 1.
+        least: The smallest value there can be; the interval ends there.
+        most: The largest.
 
     >>> tuple(round(value, 2) for value in mean([1.0, 2.0, 3.0]))
     (2.0, -0.48, 4.48)
@@ -61,7 +62,7 @@ def mean(values: ArrayLike, *, share: bool = False) -> Interval:
     quantile = float(stdtrit(len(array) - 1, 0.5 + CONFIDENCE / 2))
     half = quantile * float(array.std(ddof=1)) / math.sqrt(len(array))
     low, high = centre - half, centre + half
-    return Interval(centre, max(0.0, low), min(1.0, high)) if share else Interval(centre, low, high)
+    return Interval(centre, max(least, low), min(most, high))
 
 
 def of_samples(values: ArrayLike) -> tuple[Interval, int]:
