@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def header(suite: Suite, rows: Sequence[Row], findings: Sequence[Finding], recor
         facts=tuple((name, value) for name, value in _facts(suite, record) if value),
         notices=tuple(_notices(rows, findings, record)),
         troubles=tuple(Trouble(status, message, tuple(ids)) for (status, message), ids in reasons.items()),
-        ok=sum(row.status == "ok" for row in rows),
+        ok=sum(not math.isnan(row.value) for row in rows),
         rows=len(rows),
         met=sum(finding.verdict == "met" for finding in findings),
         findings=tuple(sorted(findings, key=lambda finding: order[finding.verdict])),

@@ -63,7 +63,8 @@ def _draw(name: str, found: dict[str, list[Record]]) -> Markup:
     models = [model for model in found if model != names.REAL_DATA]
     colour = dict(zip(models, figures.colours(len(models)), strict=True))
     with figures.style():
-        figure = Figure(figsize=(4.4, 3.4), layout="constrained")
+        # names may be long: they stand below, a line each, so that the axes keep their size
+        figure = Figure(figsize=(4.0, 3.6 + 0.2 * len(found)), layout="constrained")
         axes = figure.add_subplot(
             xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="ε: at most this much of what is drawn",
             ylabel="δ: at least this much of the data", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1),
@@ -79,5 +80,5 @@ def _draw(name: str, found: dict[str, list[Record]]) -> Markup:
                     alpha=1 if len(trials) == 1 else 0.6, label=model if index == 0 else None, **look,
                 )  # fmt: skip
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, handlelength=1.4, borderaxespad=0)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18), frameon=False, handlelength=1.4, borderaxespad=0)
         return figures.svg(figure, name)

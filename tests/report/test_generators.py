@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.engine.store import Record, write_record
+from bench.engine.store import Record, read_record, write_record
 from bench.planning import path_digest
+from bench.report import regions as drawing
 from bench.report.histories import histories
 from bench.report.page import write_page
 from bench.report.records import Records
@@ -142,3 +144,17 @@ def test_a_training_with_many_looks_and_modes_stays_small(drawn: Any) -> None:
     histogram = random.multinomial(2000, shares, 400)
     arrays = Record({}, {"iterations": np.arange(400), "histogram": histogram, "outside": np.full(400, 500)}).arrays
     assert len(_draw("big", arrays, shares)) < 60_000
+
+
+def test_long_names_leave_the_axes_of_regions_their_size(tmp_path) -> None:
+    """Names stand below the axes: beside them, they left no room."""
+    meta = {"values": {"total_variation": 0.5}}
+    write_record(tmp_path / "r", meta, {"epsilon": np.array([0.0, 0.0, 1.0]), "delta": np.array([0.0, 0.5, 1.0])})
+    record = read_record(tmp_path / "r")
+    spans = []
+    for name in ("a", "ring-pacgan2-larger-discriminator-and-more"):
+        drawn = str(drawing._draw("x", {name: [record], "real-data": [record]}))
+        ticks = [float(x) for x in re.findall(r'<use xlink:href="#[^"]*" x="([\d.]+)"', drawn)]
+        spans.append(max(ticks) - min(ticks))
+    assert spans[0] == pytest.approx(spans[1], rel=0.01)
+    assert spans[0] > 150
