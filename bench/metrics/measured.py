@@ -8,6 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+NOTE = ": "
+"""What stands between the parts of a note."""
+
 
 @dataclass(frozen=True)
 class Measured:

@@ -25,6 +25,6 @@ def censored(records: Sequence[Record], key: str) -> str:
     ]
     last = max(record.meta["above"][key] for record, value in zip(records, values, strict=True) if value is None)
     if len(values) == 1:
-        return f"never up to {last:,g}"
+        return f"never up to {last:,.0f}"
     mean = f"{sum(bounds) / len(bounds):,.0f}"
-    return f"never up to {last:,g} in {missing} of {len(values)} trials, so that the mean is above {mean}"
+    return f"never up to {last:,.0f} in {missing} of {len(values)} trials, so that the mean is above {mean}"

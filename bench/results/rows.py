@@ -12,6 +12,7 @@ from bench.engine.state import NOT_RUN, JobState
 from bench.engine.store import Record, read_record
 from bench.engine.task import Status
 from bench.metrics.catalogue import METRICS
+from bench.metrics.measured import NOTE
 from bench.results import statistics
 from bench.results.censored import censored
 from bench.results.classified import Classified, common_samples, read_classified, values_of, worst_case
@@ -274,7 +275,7 @@ class _Rows:
                 continue
             records = [self.read(job) for trial in cell.trials for job in trial]
             meta = records[0].meta
-            n, note = int(meta["reference_n" if key in of_data else "n"]), str(meta.get("note", ""))
+            n, note = int(meta["reference_n" if key in of_data else "n"]), _common_note(records)
             row = replace(row, n=n, trials=len(records), seconds=self.seconds([cell]), message=note)
             row = replace(row, basis=str(meta.get("basis", "")))
             if never := censored(records, key):
@@ -287,6 +288,12 @@ class _Rows:
             if len(values) == 1 and key in shares:
                 interval = statistics.wilson(values[0] * n, n)
             yield replace(row, value=interval.value, low=interval.low, high=interval.high)
+
+
+def _common_note(records: Sequence[Record]) -> str:
+    """What trials have to say alike: a deviation within one of them is not said of the mean over all."""
+    first, *others = (str(record.meta.get("note", "")).split(NOTE) for record in records)
+    return NOTE.join(part for part in first if all(part in other for other in others))
 
 
 def _with_figure(row: Row, figures: Sequence[np.ndarray]) -> Row:

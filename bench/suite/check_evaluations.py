@@ -173,6 +173,10 @@ def _check_looks(findings: Findings, metric: str, models: Sequence[str | None], 
             continue
         if "looks" not in RECIPES[recipe].options.model_fields:
             findings.add(path, f"{follows}; '{recipe}', which trains '{name}', keeps no looks; packed-gan can")
+            continue
+        made = training.get("iterations", FEWEST_LOOKS)
+        if type(made) is int and 0 < made < FEWEST_LOOKS:
+            findings.add(path, f"{follows}, and '{name}' makes {made} iterations; give it more")
         elif type(looks) is int and 0 <= looks < FEWEST_LOOKS:
             wanted = f"set `looks` in its `train:` to at least {FEWEST_LOOKS}, such as `looks: 40`"
             findings.add(path, f"{follows}, and '{name}' keeps {looks} looks; {wanted}")

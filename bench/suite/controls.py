@@ -11,7 +11,7 @@ from bench.suite.messages import quote
 from bench.suite.schema import AnyEvaluation, Generation
 from bench.suite.spec import DataSpec, ModelSpec
 from bench.suite.yaml_source import Path
-from bench.training.controls import SIZES, controlled
+from bench.training.controls import RANKS, SIZES, controlled
 
 
 def with_controls(
@@ -59,6 +59,12 @@ def _controls(findings: Findings, data: Mapping[str, DataSpec], model: ModelSpec
         if source:
             message = f"the shape of a sample of data source {quote(source)} is not known before it is read"
             findings.add(path, f"{message}; write the controls as models of their own")
+        return []
+    if len(shape) != RANKS[recipe.name]:
+        wanted = "images" if RANKS[recipe.name] == 3 else "points"
+        findings.add(
+            path, f"{quote(recipe.name)} is a recipe of {wanted}; a sample of {quote(source)} has shape {shape}"
+        )
         return []
     made = []
     for index, control in enumerate(model.block.controls):

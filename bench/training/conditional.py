@@ -96,7 +96,7 @@ class ConditionalGan(Contest):
         share = min(1.0, iteration / self._growth)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
-                group["lr"] = max(self._last, self._rate / self._decay**iteration)
+                group["lr"] = max(self._last, self._rate * self._decay**-iteration)
                 group["momentum"] = (1 - share) * self._momentum[0] + share * self._momentum[1]
         rows = self._packs.real(iteration)[:, :, 0]
         kept = self._masks.uniform((self._batch, sum(self._joint)), iteration) >= self._dropout

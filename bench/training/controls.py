@@ -56,6 +56,9 @@ SIZES: Mapping[str, Callable[[Mapping[str, Any], Sequence[int]], int]] = {
 }
 """Parameters of a recipe's discriminator by its options and the shape of a sample, for recipes that have controls."""
 
+RANKS: Mapping[str, int] = {"packed-gan": 1, "packed-images": 3}
+"""Dimensions of a sample of these recipes."""
+
 
 def controlled(control: Control, recipe: str, options: Mapping[str, Any], shape: Sequence[int]) -> dict[str, Any]:
     """The options of a packed GAN's control.

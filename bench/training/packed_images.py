@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.errors import ModelError
 from bench.models.dcgan import Discriminator
 from bench.training.common import TrainingData
 from bench.training.contest import IMAGES, Contest, adam, latent_size, recruit
@@ -76,7 +77,11 @@ class PackedImages(Contest):
         reshuffle: bool,
         fresh: bool = False,
     ) -> None:
+        if data.x.ndim != 4:
+            raise ModelError(f"`packed-images` is trained on images; found samples of shape {tuple(data.x.shape[1:])}")
         _, channels, size, _ = data.x.shape
+        if fresh and channels != 1:
+            raise ModelError(f"`fresh` makes images of three of one channel each; found data of {channels} channels")
         inputs = (STACKED if fresh else channels) * packing
 
         def judges() -> nn.Module:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.errors import ModelError
 from bench.models.gans import PackedDiscriminator
 from bench.training.common import TrainingData
 from bench.training.contest import Contest, adam, latent_size, recruit
@@ -64,6 +65,12 @@ class PackedGan(Contest):
         loss: Loss = "non-saturating",
         updates: Updates = "simultaneous",
     ) -> None:
+        if data.x.ndim != 2:
+            raise ModelError(
+                f"`packed-gan` is trained on points; found samples of shape {tuple(data.x.shape[1:])}; "
+                f"`packed-images` takes images"
+            )
+
         def judge() -> nn.Module:
             return PackedDiscriminator(packing=packing, inputs=data.x.shape[1], width=width)
 
@@ -97,7 +104,8 @@ class PackedGan(Contest):
         loss_d, loss_g = judged(real_score, fake_score), fooled(fake_score, self._loss)
         *towards_real, towards_fake = torch.autograd.grad(loss_d.sum(), [*self.parameters["discriminator"], fake])
         # the generator's loss goes back through the discriminator as the other does, but for a factor a pack: of
-        # softplus(s) and softplus(-s), the slopes are in the ratio -exp(-s)
+        # softplus(s) and softplus(-s), the slopes are in the ratio -exp(-s); beyond s = -80 it is held, as its
+        # partner falls below what float32 can hold
         if self._loss == "non-saturating":
             upwards = towards_fake * -torch.exp(-fake_score.detach().clamp_min(-80))[..., None]
         else:

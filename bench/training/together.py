@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bench.errors import ModelError
 from bench.training.common import Report, TrainingLog
 
 SAVED_EVERY = 60.0
@@ -182,10 +183,15 @@ def resume(game: Game, networks: int, checkpoints: Sequence[Checkpoint]) -> tupl
         return [Fate() for _ in range(networks)], 0
     kept = [each for each in found if each is not None]
     (iteration,) = {facts["iteration"] for facts, _ in kept}
+    game.draw(iteration - 1)  # some games set the rates of an iteration there, and without momentum SGD has no state
     for name, optimiser in game.optimisers.items():
         _make_state(optimiser, kept[0][0]["steps"][name])
+    places = _tensors(game)
+    lost = {name for name in kept[0][1] if not name.startswith(LOOK)} - {name for name, _ in places}
+    if lost:
+        raise ModelError(f"a checkpoint holds {', '.join(sorted(lost))}, which nothing here takes; remove it")
     with torch.no_grad():
-        for name, values in _tensors(game):
+        for name, values in places:
             parts = [tensors[name] for _, tensors in kept]
             values.copy_(torch.cat(parts) if len(parts) > 1 else parts[0])
     return [_fate(facts, tensors) for facts, tensors in kept], iteration

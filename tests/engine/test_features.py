@@ -94,7 +94,9 @@ def test_the_basis_changes_with_what_figures_depend_on(drawn: Any) -> None:
 
 def test_a_network_of_the_users(drawn: Any) -> None:
     row = drawn.rows(drawn.run(SUITE.replace("NETWORK", "means")))["gen/drawn/digits/fid"]
-    assert row.message.startswith("features of 'means', not resized; 20 samples against 40: two such")
+    assert re.match(
+        r"features of 'means' \([0-9a-f]{12}\), not resized; 20 samples against 40: two such", row.message
+    ), row.message
 
 
 def test_each_set_of_samples_goes_through_the_network_once(drawn: Any, monkeypatch: pytest.MonkeyPatch) -> None:

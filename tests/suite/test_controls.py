@@ -57,6 +57,7 @@ def test_a_control_is_trained_and_measured(tmp_path) -> None:
     ("train: {recipe: packed-gan, data: ring, packing: 2}", "weights: w.safetensors", "it is not trained here"),
     ("data: ring, packing: 2", "data: mine, packing: 2", "data source 'npz' is not known before it is read; write the"),
     ("  gan: ", "  pac2-larger-minibatch: ", "'pac2-larger-minibatch', which is another model; rename that one"),
+    ("packed-gan, data: ring, p", "packed-images, data: ring, p", "'packed-images' is a recipe of images"),
     ("pac2", "a-packed-gan-with-quite-a-long-name", "expected a name of at most 40 characters, found 52"),
 ])  # fmt: skip
 def test_what_cannot_be_controlled_is_said(old: str, new: str, said: str) -> None:

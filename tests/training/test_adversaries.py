@@ -246,6 +246,8 @@ def test_a_conditional_gans_rate_falls_and_its_momentum_grows() -> None:
         (group,) = game.optimisers["generator"].param_groups
         found.append((group["lr"], group["momentum"]))
     assert found == [pytest.approx(pair) for pair in ((0.1, 0.5), (0.1 / 1.5, 0.52), (0.02, 0.6), (0.02, 0.7))]
+    game.draw(100_000)
+    assert game.optimisers["generator"].param_groups[0]["lr"] == 0.02, "however long it goes on"
 
 
 def test_dropout_keeps_the_mean_and_half_of_the_units() -> None:

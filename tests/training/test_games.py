@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.data import load_named
+from bench.errors import ModelError
 from bench.models.catalogue import MODELS
 from bench.randomness import forked_torch_seed
 from bench.training import together
@@ -83,16 +84,25 @@ def test_a_trial_beside_others_fares_as_alone(name: str, train) -> None:
         assert fates[1].log.figures[series] == pytest.approx(values, abs=2e-3)
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_training_goes_on_to_the_same_bits(name: str, train, kept, monkeypatch) -> None:
+@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in SMALL), ("conditional-gan", {"momentum": 0.0})])
+def test_training_goes_on_to_the_same_bits(name: str, options: dict[str, Any], train, kept, monkeypatch) -> None:
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
-    whole, whole_fates = train(name, [1, 2], looks=1)
+    whole, whole_fates = train(name, [1, 2], looks=1, **options)
     written = [kept(), kept()]
-    train(name, [1, 2], iterations=3, checkpoints=written)
-    resumed, fates = train(name, [1, 2], checkpoints=written, looks=1)
+    train(name, [1, 2], iterations=3, checkpoints=written, **options)
+    resumed, fates = train(name, [1, 2], checkpoints=written, looks=1, **options)
     for index in range(2):
         assert torch.equal(weights(resumed[index]), weights(whole[index]))
         assert fates[index].log.figures == whole_fates[index].log.figures
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(train, kept, monkeypatch) -> None:
+    monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
+    checkpoint = kept()
+    train("gan", [1], iterations=3, checkpoints=[checkpoint])
+    checkpoint.last[1]["optimiser.generator.0.other"] = torch.zeros(1)
+    with pytest.raises(ModelError, match=r"holds optimiser\.generator\.0\.other, which nothing here takes"):
+        train("gan", [1], checkpoints=[checkpoint])
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.engine.keys import arrays_digest
+from bench.engine.keys import arrays_digest, digest
 from bench.engine.work.calling import answered
 from bench.engine.work.workplace import Workplace
 from bench.errors import ModelError
@@ -45,20 +47,30 @@ def featured(work: Mapping[str, Any], place: Workplace, samples: Tensor, referen
 
     # a network that prepares its inputs says how
     prepared = str(getattr(model, "described", "not resized"))
-    name = _weights_digest(model)
+    name = _network_digest(model, work["network"])
     drawn = taken(place.named(work["samples"]), samples)
     real = taken(place.named({**work["data"], "real": work["real"]}), reference)
-    basis = f"features of network {name or 'without weights'}, {prepared}; {sizes}"
-    named = f"features of '{title}'{f' ({name})' if name else ''}, {prepared}; {sizes}"
+    basis = f"features of network {name}, {prepared}; {sizes}"
+    named = f"features of '{title}' ({name}), {prepared}; {sizes}"
     return Featured(drawn, real, basis, named)
 
 
-def _weights_digest(model: Any) -> str:
-    """Twelve digits that name a network's weights; empty for what is no module."""
-    if not isinstance(model, nn.Module):
-        return ""
-    weights = {name: values.detach().cpu().numpy() for name, values in model.state_dict().items()}
-    return arrays_digest(weights)[:12]
+def _network_digest(model: Any, network: Mapping[str, Any]) -> str:
+    """Twelve digits that name a network: its architecture or import name with options, and its weights."""
+    made_of = {key: network[key] for key in ("arch", "load", "args") if key in network}
+    weights: dict[str, NDArray[Any]] = {}
+    if isinstance(model, nn.Module):
+        # by bytes: numpy has not all the types that weights can have
+        weights = {
+            f"{name} {values.dtype} {tuple(values.shape)}": values.detach()
+            .cpu()
+            .contiguous()
+            .flatten()
+            .view(torch.uint8)
+            .numpy()
+            for name, values in model.state_dict().items()
+        }
+    return digest({"made of": made_of, "weights": arrays_digest(weights)})[:12]
 
 
 def _features(model: Any, name: str) -> Callable[[Tensor], Tensor]:

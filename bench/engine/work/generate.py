@@ -24,7 +24,7 @@ from bench.engine.work.looks import measure_looks
 from bench.engine.work.workplace import Workplace
 from bench.errors import DataError, MetricError, ModelError
 from bench.metrics.catalogue import METRICS
-from bench.metrics.measured import Measured
+from bench.metrics.measured import NOTE, Measured
 from bench.models.interfaces import GeneratorLike
 from bench.randomness import derive_seed
 
@@ -127,7 +127,7 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     said = [facts.get("note", ""), found.note]
     if "bias" in numbers:
         said.append(f"two such samples of the data would be {numbers.pop('bias'):.3g} apart")
-    facts["note"] = ": ".join(filter(None, said))
+    facts["note"] = NOTE.join(filter(None, said))
     return {**facts, "values": numbers}, dict(found.arrays)
 
 
