@@ -81,7 +81,7 @@ class ConditionalDiscriminator(nn.Module):
         deviation: Standard deviation of the first weights.
     """
 
-    def __init__(self, *, inputs: int, classes: int, deviation: float = 0.05) -> None:
+    def __init__(self, *, inputs: int, classes: int, deviation: float = 0.005) -> None:
         super().__init__()
         of_image, of_class, joint = JUDGED
         self.from_image = stacked.Maxout(1, inputs, of_image, 5)

@@ -88,7 +88,7 @@ def _panel(records: Records, name: str, block: Generation) -> Panel:
     mixture = DATA[source].traits.get("mixture") if (source := records.suite.data[block.data].source) in DATA else None
     modes = modes_of(mixture) if mixture else None
     given = [values for values in samples.values() if not isinstance(values, str)]
-    plane = bool(given) and all(values.ndim == 2 and values.shape[1] == 2 for values in given)
+    plane = bool(given) and given[0].shape[1:] == (2,)
     frame = _frame(given[0], modes) if plane else (0.0, 0.0)
     low, high = images.value_range(_declared(records, name), given[0]) if given and not plane else frame
     drawn = []
@@ -96,7 +96,7 @@ def _panel(records: Records, name: str, block: Generation) -> Panel:
         facts = _figures(records, name, block, model)
         if isinstance(values, str):
             drawn.append(Drawn(model, missing=values))
-        elif plane:
+        elif plane and values.shape[1:] == (2,):
             picture, note = _scatter(values, frame, modes)
             drawn.append(Drawn(model, picture, facts, ". ".join(filter(None, [_which(records, model), note]))))
         elif (shown := images.as_images(values[:IMAGES])) is not None:

@@ -64,7 +64,7 @@ def _draw(name: str, found: dict[str, list[Record]]) -> Markup:
     colour = dict(zip(models, figures.colours(len(models)), strict=True))
     with figures.style():
         # names may be long: they stand below, a line each, so that the axes keep their size
-        figure = Figure(figsize=(4.0, 3.6 + 0.2 * len(found)), layout="constrained")
+        figure = Figure(figsize=(4.0, 3.6 + 0.24 * len(found)), layout="constrained")
         axes = figure.add_subplot(
             xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="ε: at most this much of what is drawn",
             ylabel="δ: at least this much of the data", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1),

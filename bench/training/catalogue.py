@@ -208,13 +208,18 @@ class ConditionalGan(Options):
 
     iterations: int = Field(100_000, ge=1, description="steps of both networks")
     batch_size: int = Field(100, ge=2, description="images a step")
-    learning_rate: Real = Field(0.1, gt=0, description="rate of the first step")
+    learning_rate: Real = Field(
+        0.02, gt=0, description="rate of the first step; the paper's 0.1 makes these networks swing or diverge"
+    )
     decay: Real = Field(1.00004, ge=1, description="what the rate is divided by after every step")
     last_rate: Real = Field(1e-6, gt=0, description="the smallest rate")
     momentum: Real = Field(0.5, ge=0, lt=1, description="momentum of the first step")
     final_momentum: Real = Field(0.7, ge=0, lt=1, description="momentum it grows to, along a line")
     momentum_iterations: int = Field(100_000, ge=1, description="iterations the momentum grows over")
     dropout: Real = Field(0.5, ge=0, lt=1, description="share of the joint hidden layers that is dropped")
+    max_column_norm: Real | None = Field(
+        1.9365, gt=0, description="longest vector of incoming weights of a unit, kept after every step; null: no bound"
+    )
     looks: int = Field(0, ge=0, description=_LOOKS)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bench.attacks.draws import Draws
 from bench.models.conditional import JUDGED, ConditionalDiscriminator, ConditionalGenerator
+from bench.models.stacked import Linear
 from bench.randomness import derive_seed
 from bench.training.common import TrainingData
 from bench.training.contest import IMAGES, Contest, Rule, latent_size, recruit
@@ -36,6 +37,7 @@ class ConditionalGan(Contest):
         final_momentum: Momentum it grows to.
         momentum_iterations: Iterations it grows over.
         dropout: Share of the joint hidden layers that is dropped.
+        max_column_norm: Longest vector of incoming weights of a unit, kept after every step; None for no bound.
 
     Raises:
         ValueError: Another architecture, or data without labels or with more classes.
@@ -59,6 +61,7 @@ class ConditionalGan(Contest):
         final_momentum: float,
         momentum_iterations: int,
         dropout: float,
+        max_column_norm: float | None,
     ) -> None:
         first = generators[0]
         if not isinstance(first, ConditionalGenerator):
@@ -81,6 +84,7 @@ class ConditionalGan(Contest):
         self._masks = Draws(torch.tensor([derive_seed(seed, "dropout") for seed in seeds], device=data.x.device))
         self._joint = [first.joint, *[JUDGED[-1]] * 3]
         self._batch, self._dropout, self._growth = batch_size, dropout, momentum_iterations
+        self._longest = max_column_norm
         self._rate, self._decay, self._last, self._momentum = (
             learning_rate,
             decay,
@@ -88,16 +92,16 @@ class ConditionalGan(Contest):
             (momentum, final_momentum),
         )
 
-    def draw(self, iteration: int) -> tuple[Tensor, ...]:
-        """Images (e, b, d), their classes (e, b, classes), noise (e, 1, b, latent), what dropout leaves of layers.
-
-        Sets rate and momentum of the iteration.
-        """
+    def prepare(self, iteration: int) -> None:
+        """Set rate and momentum of the iteration."""
         share = min(1.0, iteration / self._growth)
         for optimiser in self.optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = max(self._last, self._rate * self._decay**-iteration)
                 group["momentum"] = (1 - share) * self._momentum[0] + share * self._momentum[1]
+
+    def draw(self, iteration: int) -> tuple[Tensor, ...]:
+        """Images (e, b, d), their classes (e, b, classes), noise (e, 1, b, latent), what dropout leaves of layers."""
         rows = self._packs.real(iteration)[:, :, 0]
         kept = self._masks.uniform((self._batch, sum(self._joint)), iteration) >= self._dropout
         keep = kept.float() / (1 - self._dropout)
@@ -112,7 +116,18 @@ class ConditionalGan(Contest):
         made = self.generator(noise, for_generator[:, None])[:, 0].flatten(2)
         real_score = self.discriminator(real, classes, for_judge[0])
         loss_d = judged(real_score, self.discriminator(made.detach(), asked, for_judge[1]))
-        self.descend("discriminator", loss_d)
+        self._descend("discriminator", loss_d)
         loss_g = fooled(self.discriminator(made, asked, for_judge[2]), "non-saturating")
-        self.descend("generator", loss_g)
+        self._descend("generator", loss_g)
         return {"discriminator": loss_d.detach(), "generator": loss_g.detach()}
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        """A step of a player, after which no unit's weights are longer than they may be."""
+        self.descend(name, loss)
+        if self._longest is None:
+            return
+        with torch.no_grad():
+            for layer in self.players[name].modules():
+                if isinstance(layer, Linear):
+                    lengths = layer.weight.norm(dim=1, keepdim=True)
+                    layer.weight.mul_(self._longest / lengths.clamp_min(self._longest))

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from bench.catalogue import Component
+from bench.errors import ModelError
 from bench.models.stacked import stack, unstack
 from bench.randomness import derive_seed, forked_torch_seed
 from bench.training.common import Report, TrainingData
+from bench.training.controls import STACKED
 from bench.training.packs import shared_noise
 from bench.training.together import Checkpoint, Fate, play
 
@@ -77,6 +79,9 @@ class Contest(ABC):
         for player in self.players.values():
             player.train()
 
+    def prepare(self, iteration: int) -> None:  # noqa: B027 - to be overridden where there is something to set
+        """Set what changes from one iteration to the next; most games have nothing of that kind."""
+
     @abstractmethod
     def draw(self, iteration: int) -> tuple[Tensor, ...]:
         """What an iteration needs that is random, from the networks' seeds and the iteration's number alone."""
@@ -136,9 +141,25 @@ def train_game(
     """
     given = recipe.options(**options).model_dump()
     iterations, looks = given.pop("iterations"), given.pop("looks")
+    _check_shape(generators[0], data, recipe.name, fresh=given.get("fresh", False))
     game: Contest = recipe.load()(generators, data, seeds=seeds, **given)
     fates = play(game, len(generators), iterations, report=report, checkpoints=checkpoints, looks=looks)
     unstack(game.generator, generators)
     for generator in generators:
         generator.eval()
     return fates
+
+
+def _check_shape(generator: nn.Module, data: TrainingData, recipe: str, *, fresh: bool) -> None:
+    """Complain about a generator that draws other things than the data has, before anything is trained."""
+    if not any(True for _ in generator.parameters()):
+        raise ModelError(f"recipe '{recipe}' has nothing to train: the generator has no parameters")
+    noise = torch.zeros(2, latent_size([generator]), device=data.x.device)
+    with torch.no_grad():
+        drawn = generator.eval()(noise)
+    found = tuple(drawn.shape[1:]) if isinstance(drawn, Tensor) else type(drawn).__name__
+    wanted = tuple(data.x.shape[1:])
+    if fresh and wanted[0] == 1:
+        wanted = (STACKED, *wanted[1:])
+    if found != wanted:
+        raise ModelError(f"the generator draws samples of shape {found}, the data it is trained on has {wanted}")

@@ -49,6 +49,9 @@ class Game(Protocol):
     def steady(self) -> bool:
         """Whether every move does the same to other numbers, so that one can be recorded and replayed."""
 
+    def prepare(self, iteration: int) -> None:
+        """Set what changes from one iteration to the next, such as rates."""
+
     def draw(self, iteration: int) -> tuple[Tensor, ...]:
         """What an iteration needs that is random, from the networks' seeds and the iteration's number alone."""
 
@@ -104,6 +107,7 @@ def play(
     move = Captured(game.move) if game.steady and _device(game).type == "cuda" else game.move
     saved = time.monotonic()
     for iteration in range(start, iterations):
+        game.prepare(iteration)
         losses = move(*game.draw(iteration))
         if (iteration + 1) % every == 0 or iteration + 1 == iterations:
             _take_out(game, fates, iteration + 1)
@@ -183,7 +187,7 @@ def resume(game: Game, networks: int, checkpoints: Sequence[Checkpoint]) -> tupl
         return [Fate() for _ in range(networks)], 0
     kept = [each for each in found if each is not None]
     (iteration,) = {facts["iteration"] for facts, _ in kept}
-    game.draw(iteration - 1)  # some games set the rates of an iteration there, and without momentum SGD has no state
+    game.prepare(iteration - 1)  # SGD, for one, has no state before it has momentum
     for name, optimiser in game.optimisers.items():
         _make_state(optimiser, kept[0][0]["steps"][name])
     places = _tensors(game)

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.engine.keys import arrays_digest, digest
-from bench.engine.work.calling import answered
+from bench.engine.keys import arrays_digest, digest, source_digest
+from bench.engine.work.calling import answered, classifier
 from bench.engine.work.workplace import Workplace
 from bench.errors import ModelError
 from bench.metrics.features import features_of
@@ -39,6 +39,8 @@ def featured(work: Mapping[str, Any], place: Workplace, samples: Tensor, referen
         basis = f"the samples themselves, not resized; {sizes}"
         return Featured(samples, reference, basis, basis)
     model, title = place.model(work["network"]), work["network"]["name"]
+    if work["network"]["kind"] == "classifier":
+        classifier(model, title)(samples[:1])  # some have features of anything: whether samples fit shows at the end
     network = _features(model, title)
     who = place.named(work["network"])
 
@@ -56,8 +58,10 @@ def featured(work: Mapping[str, Any], place: Workplace, samples: Tensor, referen
 
 
 def _network_digest(model: Any, network: Mapping[str, Any]) -> str:
-    """Twelve digits that name a network: its architecture or import name with options, and its weights."""
+    """Twelve digits that name a network: its architecture or code with options, and its weights."""
     made_of = {key: network[key] for key in ("arch", "load", "args") if key in network}
+    if "load" in made_of:
+        made_of["code"] = source_digest(made_of["load"])
     weights: dict[str, NDArray[Any]] = {}
     if isinstance(model, nn.Module):
         # by bytes: numpy has not all the types that weights can have

@@ -28,6 +28,9 @@ from bench.metrics.measured import NOTE, Measured
 from bench.models.interfaces import GeneratorLike
 from bench.randomness import derive_seed
 
+FEW = 10
+"""Samples a feature below which the distance that two samples of the data would have is only bounded."""
+
 
 def sample(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Draw samples: from a model with noise that all models of the evaluation share, from a file, or from data."""
@@ -126,7 +129,9 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     numbers = {key: _number(name, value) for key, value in found.values.items()}
     said = [facts.get("note", ""), found.note]
     if "bias" in numbers:
-        said.append(f"two such samples of the data would be {numbers.pop('bias'):.3g} apart")
+        # of few samples the eigenvalues that the figure is made from are themselves too few or too small
+        bound = "at least " if min(facts["n"], facts["reference_n"]) < FEW * compared.reference[0].numel() else ""
+        said.append(f"two such samples of the data would be {bound}{numbers.pop('bias'):.3g} apart")
     facts["note"] = NOTE.join(filter(None, said))
     return {**facts, "values": numbers}, dict(found.arrays)
 
