@@ -13,7 +13,7 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest   # the models of tests are so small that a second thread gets in the way
 
-# ours beside foolbox, torchattacks, ART and pyautoattack: a table, in half an hour on two cores; ARGS=--quick for a look
+# ours beside foolbox, torchattacks, ART and pyautoattack: a table, in fifty minutes on two cores; ARGS=--quick for a look
 speed: .venv-peers/installed
 	GOMP_SPINCOUNT=30000 .venv-peers/bin/python tests/peers/speed.py $(ARGS)
 
