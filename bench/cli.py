@@ -172,13 +172,73 @@ def report(
     They are made from the run folder and the store; nothing is run.
     """
     from bench.reopening import report as write_again
+    from bench.results.rows import NOT_ASKED
 
     result = write_again(run_folder, store)
-    missing = sum(1 for row in result.rows if row.status != "ok")
+    missing = sum(1 for row in result.rows if row.status != "ok" and row.message != NOT_ASKED)
     print(f"wrote {result.folder / 'report.html'}")
     if missing:
         print(f"{missing} of {len(result.rows)} rows have no figure")
         raise typer.Exit(3)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A run folder, or a baseline.")],
+    now: Annotated[Path, typer.Argument(metavar="NOW", help="A later run folder.")],
+) -> None:
+    """Compare two runs row by row, by the samples that both have.
+
+    Every row that has a better direction is compared. Exit codes: 0; 2 where one of them cannot be read.
+    """
+    from bench.results.gate_reports import terminal
+    from bench.results.gating import gate as judge
+    from bench.results.snapshot import read
+
+    print(terminal(judge(read(now), read(before), whole=True)))
+
+
+@app.command()
+def baseline(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="[default: baselines/SUITE-DEVICE.json]")
+    ] = None,
+) -> None:
+    """Write what `bench gate` compares later runs with, or write it anew.
+
+    It holds the rows that the suite's gate names, with the outcome of each sample. Commit it.
+    """
+    from bench.results.baselines import write
+
+    print(write(run_folder, output))
+
+
+@app.command()
+def gate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="[default: baselines/SUITE-DEVICE.json]")
+    ] = None,
+    inconclusive_fails: Annotated[
+        bool, typer.Option("--inconclusive-fails", help="Exit with 4 where a drop may be chance.")
+    ] = False,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: RUN/gate.xml]")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="[default: RUN/gate.md]")] = None,
+) -> None:
+    """Compare a run with a baseline, and fail where it is worse.
+
+    Writes JUnit XML and a Markdown summary, which is added to $GITHUB_STEP_SUMMARY where that is set.
+
+    Exit codes: 0 no row is worse; 1 a regression; 2 no baseline, or a bad command line; 3 a row could not be compared,
+    or nothing was; 4 a drop may be chance, with --inconclusive-fails.
+    """
+    from bench.results.baselines import judge
+    from bench.results.gate_reports import terminal
+
+    found = judge(run_folder, baseline, inconclusive_fails=inconclusive_fails, junit=junit, markdown=markdown)
+    print(terminal(found))
+    raise typer.Exit(found.exit_code(inconclusive_fails=inconclusive_fails))
 
 
 @app.command("list")

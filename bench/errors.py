@@ -23,6 +23,10 @@ class ModelError(BenchError):
     """A model or its weights that cannot be loaded, or that misbehaves when called."""
 
 
+class NoGradientError(ModelError):
+    """A model whose output does not depend on its input through differentiable operations."""
+
+
 class AttackError(BenchError):
     """An attack called with something it cannot work on."""
 

@@ -146,6 +146,10 @@ def needed_jobs(suite: Suite, plan: Plan, wanted: set[str]) -> list[Job]:
         }
         if rows & wanted:
             roots += [job for trials in (cell.trials, *cell.scores.values()) for trial in trials for job in trial]
+    for (evaluation, model), audit in plan.audits.items():
+        # a verdict is over all attacks: a run of one of them alone has none
+        if wanted & set(names.cell_rows(suite, evaluation, model, names.WORST_CASE, None)):
+            roots += audit.jobs
     needed: set[str] = set()
     while roots:
         job = roots.pop()

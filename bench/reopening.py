@@ -16,7 +16,7 @@ from bench.engine.state import JobState
 from bench.engine.store import Store
 from bench.errors import UsageError
 from bench.models import zoo
-from bench.planning import Earlier, current_plan
+from bench.planning import Earlier, current_plan, wanted_rows
 from bench.results.expectations import examine
 from bench.results.rows import make_rows
 from bench.runner import SCHEMA, Run, write_outputs
@@ -39,9 +39,9 @@ def report(folder: Path, store: Path | None = None) -> Run:
         earlier = Earlier(data, record["unavailable"])
         made = current_plan(suite, Ledger(where, nonce="report"), record["device"], earlier).plan
         states = {name: _stored(where, name, job) for name, job in record["jobs"].items() if job["status"] != "not-run"}
-        rows = make_rows(suite, made, states)
-        result = Run(folder, suite, tuple(rows), tuple(examine(suite, rows)), states, record["exit_code"])
-        write_outputs(result, made, record)
+        table = make_rows(suite, made, states, wanted_rows(suite, record.get("only")))
+        result = Run(folder, suite, tuple(table.rows), tuple(examine(suite, table.rows)), states, record["exit_code"])
+        write_outputs(result, made, table, record)
         return result
 
 
@@ -56,7 +56,9 @@ def _read(folder: Path) -> Mapping[str, Any]:
         raise UsageError(f"{folder}/run.json has schema {found}; this version reads {SCHEMA}")
     if "jobs" not in record:
         raise UsageError(f"the run in {folder} has not ended; run the same command again to finish it")
-    missing = {"text", "file", "overrides", "store", "data", "unavailable", "device", "exit_code"} - set(record)
+    missing = {"text", "file", "overrides", "store", "data", "unavailable", "device", "exit_code", "threads"} - set(
+        record
+    )
     if missing:
         raise UsageError(f"{folder}/run.json lacks {', '.join(sorted(missing))}; run the suite again to write it anew")
     return record
@@ -65,7 +67,7 @@ def _read(folder: Path) -> Mapping[str, Any]:
 def _stored(store: Store, name: str, job: Mapping[str, Any]) -> JobState:
     """A job's end as run.json tells it; not run when its record is gone."""
     facts = {key: job.get(key, "") for key in ("key", "content", "message", "cause", "origin")}
-    state = JobState(status=job["status"], seconds=job.get("seconds", 0.0), **facts)
+    state = JobState(status=job["status"], seconds=job.get("seconds", 0.0), peak=job.get("peak", 0), **facts)
     if state.status != "ok":
         return state
     kind = name.partition("/")[0]

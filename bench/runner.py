@@ -37,10 +37,10 @@ from bench.planning import (
     store_folder,
     wanted_rows,
 )
-from bench.results import tables
+from bench.results import recording, snapshot, tables
 from bench.results.expectations import Finding, examine, exit_code
 from bench.results.row import Row
-from bench.results.rows import make_rows
+from bench.results.rows import Table, make_rows
 from bench.suite.check import read
 from bench.suite.jobs import Plan
 from bench.suite.spec import Suite
@@ -141,7 +141,8 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
             except KeyboardInterrupt:
                 interrupted = True
                 plan, data = current_plan(suite, ledger, device)
-        rows = make_rows(suite, plan, ledger.states)
+        table = make_rows(suite, plan, ledger.states, wanted)
+        rows = table.rows
         findings = examine(suite, rows)
         # a model without rows may fail as well
         rowless = (
@@ -155,7 +156,7 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
         facts = _facts(suite, plan, data, ledger.states, options.only, code, findings)
         result = Run(folder, suite, tuple(rows), tuple(findings), ledger.states, code, interrupted)
         _write_json(folder / "run.json", {**record, **ended, **facts})
-        write_outputs(result, plan, {**record, **ended, **facts})
+        write_outputs(result, plan, table, {**record, **ended, **facts})
         return result
 
 
@@ -230,6 +231,7 @@ def _provenance(suite: Suite, options: Options, device: str, store: str) -> dict
         "device_names": cuda_devices() if device == "cuda" else [],
         "batch_size": options.batch_size,
         "executor": options.executor,
+        "threads": recording.threads(),
         "store": store,
         "git": git_state(Path.cwd()),
         "packages": package_versions(),
@@ -255,6 +257,7 @@ def _facts(
             jobs[job] = {"status": "not-run"}
             continue
         facts: dict[str, Any] = {"status": state.status, "key": state.key, "seconds": state.seconds}
+        facts |= {"peak": state.peak} if state.peak else {}
         facts |= {"origin": state.origin, "content": state.content, "message": state.message, "cause": state.cause}
         jobs[job] = {key: value for key, value in facts.items() if value != ""}
     return {
@@ -284,9 +287,12 @@ def _write_json(path: Path, content: Any) -> None:
     write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def write_outputs(run: Run, plan: Plan, record: Mapping[str, Any]) -> None:
-    """The CSV files and the page."""
+def write_outputs(run: Run, plan: Plan, table: Table, record: Mapping[str, Any]) -> None:
+    """The CSV files, the snapshot and the page."""
     from bench.report.page import write_page
+
+    taken = recording.take(run.suite, plan, run.states, table, record)
+    write_whole(run.folder / snapshot.FILE, snapshot.to_json(taken).encode())
 
     write_whole(run.folder / "leaderboard.csv", tables.leaderboard(run.rows).encode())
     write_whole(run.folder / "outcomes.csv", tables.outcomes(run.suite, plan, run.states).encode())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.results.row import Row
+from bench.results.row import UNAUDITED, Row
+from bench.results.verdicts import ADEQUATE, RANK
 from bench.runner import Run
 from bench.suite.names import WORST_CASE
 
@@ -43,7 +44,7 @@ def _ranking(rows: Sequence[Row]) -> list[str]:
     ranked = [
         row for row in rows if row.attack == WORST_CASE and row.metric == "robust_accuracy" and row.status == "ok"
     ]
-    ranked.sort(key=lambda row: (row.evaluation, row.threat, -row.value))
+    ranked.sort(key=lambda row: (row.evaluation, row.threat, RANK[row.model_verdict], -row.value))
     lines = []
     heading = None
     for row in ranked:
@@ -51,5 +52,10 @@ def _ranking(rows: Sequence[Row]) -> list[str]:
             heading = (row.evaluation, row.threat)
             lines.append(f"{row.evaluation}, {row.threat}: worst-case robust accuracy")
         interval = "" if math.isnan(row.low) else f"  [{row.low:.1%}, {row.high:.1%}]"
-        lines.append(f"  {row.model:20} {row.value:6.1%}{interval}  n={row.n}  {row.model_verdict}")
+        lines.append(f"  {row.model:20} {row.value:6.1%}{interval}  n={row.n}  {row.model_verdict}{_weak(row)}")
     return lines
+
+
+def _weak(row: Row) -> str:
+    """What the verdict of a row adds to that of its model."""
+    return "" if row.row_verdict in (ADEQUATE, UNAUDITED, "") else f", attacks {row.row_verdict}"

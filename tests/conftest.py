@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,46 @@ evaluations:
     data: toy
     threat: {norm: linf, epsilon: [0.1, 0.3]}
     attacks: [fgsm, {pgd: {steps: 3}}]
+"""
+
+RING_SUITE = """
+suite: ring
+data:
+  ring: {source: ring8, samples: 400}
+models:
+  gan:
+    kind: generator
+    arch: {gan-grid: {width: 8}}
+    trials: 3
+    train: {recipe: packed-gan, data: ring, iterations: 8, looks: 4, batch_size: 20, width: 8}
+evaluations:
+  ring:
+    kind: generation
+    models: [gan]
+    data: ring
+    samples: 100
+    metrics: [modes, history, {collapse_region: {packs: 3}}]
+"""
+
+FEATURES_SUITE = """\
+suite: features
+data:
+  digits: {source: mnist, split: test, take: 60}
+models:
+  inception: {kind: features, arch: {inception-fid: {tap: 64, resize: tensorflow}}}
+  means: {kind: features, load: "toy:means"}
+  drawn: {kind: generator, samples: drawn.npz}
+evaluations:
+  gen:
+    kind: generation
+    models: [drawn]
+    data: digits
+    samples: 20
+    metrics:
+      - {frechet: {features: NETWORK}, as: fid}
+      - {kernel_distance: {features: NETWORK}, as: kid}
+      - {kernel_distance: {features: NETWORK, subsets: 10, subset_size: 15}, as: kid-subsets}
+      - {prdc: {features: NETWORK, k: 3}}
 """
 
 
@@ -114,6 +154,18 @@ class Workshop:
         """The jobs of the lines of one kind in a run's journal, in their order."""
         lines = map(json.loads, (self.folder / out / "journal.jsonl").read_text().splitlines())
         return [line["job"] for line in lines if line["event"] == event]
+
+
+@pytest.fixture(scope="session")
+def ring_suite() -> str:
+    """A suite of a small GAN on a ring of Gaussians, whose trainings keep looks."""
+    return RING_SUITE
+
+
+@pytest.fixture(scope="session")
+def features_suite() -> Callable[[str], str]:
+    """The suite whose metrics compare images from a file by features of a network, `inception` or `means`."""
+    return lambda network: FEATURES_SUITE.replace("NETWORK", network)
 
 
 @pytest.fixture

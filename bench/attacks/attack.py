@@ -18,6 +18,7 @@ from bench.attacks.goal import Goal
 from bench.attacks.inputs import FirstAnswerChecked, check_batch
 from bench.attacks.threat import Norm, Threat
 from bench.attacks.verify import verify
+from bench.attacks.watching import Watch, WatchedModel
 from bench.catalogue import import_by_name, is_import_name
 from bench.defenses.stage import substituting
 from bench.errors import AttackError
@@ -102,7 +103,7 @@ class Attack:
 
         Raises:
             AttackError: Inputs that are no floats, outside the box, empty, or labels that do not fit.
-            ModelError: The model gives no gradient, no finite logits, probabilities, or an answer on another device.
+            ModelError: The model gives no gradient, no finite logits, or an answer on another device.
         """
         check_batch(model, x, y, targets, self.threat)
         names = list(ids) if ids is not None else [str(index) for index in range(len(x))]
@@ -132,6 +133,7 @@ class Attack:
         targets: Tensor | None,
         ids: Sequence[str],
         threats: Sequence[Threat],
+        watch: Watch | None = None,
     ) -> Crafted:
         """Run the method on one checked batch, for several radii where it can serve them together.
 
@@ -142,6 +144,7 @@ class Attack:
             targets: Classes to reach, or None.
             ids: Names of the samples.
             threats: Balls, smallest radius first; one, unless `shared_curve` says how the method serves several.
+            watch: Is told of every pass; the budget is then not kept.
 
         Raises:
             AttackError: The method returns something else than examples.
@@ -154,7 +157,7 @@ class Attack:
             entry = ATTACKS[self.name]
             method = import_by_name(entry.traits["curve"]) if len(threats) > 1 and not nearest else entry.load()
         aim = {"threat": threats[0]} if len(threats) == 1 or nearest else {"threats": threats}
-        counted = self._counted(model, x, goal, nearest, common)
+        counted = self._counted(model, x, goal, nearest, common, watch)
         seeds = [derive_seed(self.seed, self.name, name) for name in ids]
         draws = Draws(torch.tensor(seeds, dtype=torch.int64, device=x.device))
         with substituting(bool(common.get("bpda"))):
@@ -188,10 +191,13 @@ class Attack:
         goal: Goal,
         nearest: bool,
         common: Mapping[str, Any],
+        watch: Watch | None,
     ) -> CountedModel:
         """The model as the method gets to see it."""
         checked = FirstAnswerChecked(model, goal)
         facts = {"averaged": common.get("eot", 1), "temperature": common.get("temperature", 1.0)}
+        if watch is not None:
+            return WatchedModel(checked, x, goal, self.threat, watch, **facts)
         if self.budget is None:
             return CountedModel(checked, len(x), device=x.device, **facts)
         threat = self.threat

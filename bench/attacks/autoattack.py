@@ -15,6 +15,7 @@ from bench.attacks.fab import fab_t
 from bench.attacks.goal import Goal
 from bench.attacks.square import square
 from bench.attacks.threat import Threat
+from bench.errors import NoGradientError
 
 RANDOM_PASSES = 20
 """Passes averaged at each step of the version for random models."""
@@ -58,14 +59,22 @@ def autoattack(
     Returns:
         An adversarial example where one was found, else a point of the first part; shape of `x`.
 
+    Raises:
+        NoGradientError: The model gives no gradient, and the version has no part that needs none.
+
     Source: Croce and Hein 2020, section 6.
     """
     if version == "rand" and isinstance(model, CountedModel | Part) and model.averaged == 1:
         model = model.averaging(RANDOM_PASSES)
     found, rows = x, torch.arange(len(x), device=x.device)
+    blind: NoGradientError | None = None
     for name, attack in _VERSIONS[version].items():
         part, aim = of_rows(model, rows), goal.rows(rows)
-        examples = attack(part, x[rows], aim, threat=threat, draws=draws.rows(rows).branch(name))
+        try:
+            examples = attack(part, x[rows], aim, threat=threat, draws=draws.rows(rows).branch(name))
+        except NoGradientError as error:
+            blind = error
+            continue
         examples = threat.project(examples, x[rows])
         with torch.no_grad():
             open_rows = aim.margin(part(examples)) <= 0
@@ -73,4 +82,6 @@ def autoattack(
         rows = rows[open_rows]
         if len(rows) == 0:
             break
+    if blind is not None and found is x:
+        raise blind
     return found

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.attacks.counting import CountedModel, Part
 from bench.attacks.image_gradient import quick_image_gradients
-from bench.errors import ModelError
+from bench.errors import NoGradientError
 
 _NO_GRADIENT = (
     "the model gives no gradient: its output does not depend on its input through differentiable operations "
@@ -35,7 +35,7 @@ def input_gradient(
         The gradient, shape of `x`, and the outputs, both detached. Parameters get no gradient.
 
     Raises:
-        ModelError: The output does not depend on the input through differentiable operations.
+        NoGradientError: The output does not depend on the input through differentiable operations.
 
     Source: of the average, Athalye, Engstrom, Ilyas, Kwok 2018, section 2.1.
 
@@ -60,10 +60,10 @@ def _one_pass(
         with quick_image_gradients(x):
             output = model(point)
         if not output.requires_grad:
-            raise ModelError(_NO_GRADIENT)
+            raise NoGradientError(_NO_GRADIENT)
         (gradient,) = torch.autograd.grad(objective(output).sum(), point, allow_unused=True)
     if gradient is None:
-        raise ModelError(_NO_GRADIENT)
+        raise NoGradientError(_NO_GRADIENT)
     return gradient, output.detach()
 
 
@@ -81,7 +81,7 @@ def class_gradients(
         The gradients, shape (k, n, ...), and the logits, both detached.
 
     Raises:
-        ModelError: The output does not depend on the input through differentiable operations.
+        NoGradientError: The output does not depend on the input through differentiable operations.
 
     >>> gradients, _ = class_gradients(lambda x: x**2, torch.tensor([[3.0, 1.0]]), lambda out: out)
     >>> gradients
@@ -94,13 +94,13 @@ def class_gradients(
         with quick_image_gradients(x):
             output = model(point)
         if not output.requires_grad:
-            raise ModelError(_NO_GRADIENT)
+            raise NoGradientError(_NO_GRADIENT)
         values = combine(output).sum(0)
         gradients = []
         for index in range(len(values)):
             keep = index + 1 < len(values)
             (gradient,) = torch.autograd.grad(values[index], point, retain_graph=keep, allow_unused=True)
             if gradient is None:
-                raise ModelError(_NO_GRADIENT)
+                raise NoGradientError(_NO_GRADIENT)
             gradients.append(gradient)
     return torch.stack(gradients), output.detach()

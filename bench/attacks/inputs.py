@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,11 @@ from bench.attacks.goal import Goal
 from bench.attacks.threat import Threat
 from bench.attacks.verify import check_logits
 from bench.errors import AttackError, ModelError
+
+PROBABILITIES = (
+    "the model returns probabilities (each row lies in [0, 1] and sums to 1) where logits are expected, so that "
+    "attacks are weaker than they could be: leave out its last softmax, or return the logarithm"
+)
 
 
 def check_batch(
@@ -51,7 +57,7 @@ def check_batch(
 
 
 class FirstAnswerChecked:
-    """A model whose first answer is looked at: device, shape, finite values, classes, logits and not probabilities."""
+    """A model whose first answer is looked at: device, shape, finite values, classes; probabilities are warned of."""
 
     def __init__(self, model: Callable[[Tensor], Tensor], goal: Goal) -> None:
         self._model, self._goal, self._checked = model, goal, False
@@ -76,20 +82,17 @@ class FirstAnswerChecked:
             )
         wanted = self._goal.labels if self._goal.targets is None else torch.cat([self._goal.labels, self._goal.targets])
         check_logits(answer, len(x), wanted)
-        if len(self._goal.labels) > 1:  # a single sample's logits may sum to one by chance
-            check_no_probabilities(answer)
+        # a single sample's logits may sum to one by chance
+        if len(self._goal.labels) > 1 and are_probabilities(answer):
+            warnings.warn(PROBABILITIES, stacklevel=2)
 
 
-def check_no_probabilities(logits: Tensor) -> None:
-    """Complain about outputs that are probabilities, whose gradients vanish where the model is sure.
+def are_probabilities(answer: Tensor) -> bool:
+    """Whether answers (n, classes) are probabilities: all values lie in [0, 1] and all rows sum to one.
 
-    Raises:
-        ModelError: All values lie in [0, 1] and all rows sum to one.
+    >>> are_probabilities(torch.tensor([[0.2, 0.8], [1.0, 0.0]])), are_probabilities(torch.tensor([[2.0, -1.0]]))
+    (True, False)
     """
-    values = logits.detach()
+    values = answer.detach()
     sums = (values.sum(1) - 1).abs().amax()
-    if float(values.amin()) >= -1e-5 and float(values.amax()) <= 1 + 1e-5 and float(sums) <= 1e-5:
-        raise ModelError(
-            "the model returns probabilities (each row lies in [0, 1] and sums to 1); expected logits: "
-            "leave out its last softmax, or return the logarithm"
-        )
+    return bool(values.amin() >= -1e-5 and values.amax() <= 1 + 1e-5 and sums <= 1e-5)

@@ -12,7 +12,7 @@ from bench.catalogue import is_import_name
 from bench.data.catalogue import DATA, DataOptions, Imported
 from bench.data.samples import DataInfo, Samples, checked
 
-__all__ = ["DATA", "DataInfo", "Samples", "describe", "load_named", "load_source", "needs_running"]
+__all__ = ["DATA", "DataInfo", "Samples", "count", "describe", "load_named", "load_source", "needs_running"]
 
 
 class Source(Protocol):
@@ -45,6 +45,19 @@ def value_range(source: str, options: DataOptions) -> tuple[float, float]:
     return getattr(options, "range", (0.0, 1.0))
 
 
+def count(source: str, options: DataOptions) -> int:
+    """How many samples `skip` and `take` leave of a source that does not need running; none of them is made.
+
+    Raises:
+        DataError: Files are missing.
+
+    >>> count("ring8", DATA["ring8"].options(samples=100, skip=30, take=80))
+    70
+    """
+    left = max(0, _source(source).count(options) - options.skip)
+    return left if options.take is None else min(left, options.take)
+
+
 def describe(name: str, source: str, options: DataOptions, materialised: DataInfo | None = None) -> DataInfo:
     """What planning needs to know; for a source that needs running, `materialised` says what running it gave.
 
@@ -59,13 +72,13 @@ def describe(name: str, source: str, options: DataOptions, materialised: DataInf
         fingerprint, total = where.fingerprint(options), where.count(options)
     else:
         fingerprint, total = materialised.fingerprint, materialised.count
-    count = total - options.skip
-    if count < 1:
+    left = total - options.skip
+    if left < 1:
         raise DataError(f"data '{name}': `skip: {options.skip}` leaves none of its {total} samples")
     if (low, high) not in ((0.0, 1.0), (float("-inf"), float("inf"))):
         # the box is part of every threat, so the same samples in another box are other data
         fingerprint = f"{fingerprint}/[{low!r}, {high!r}]"
-    return DataInfo(fingerprint, min(count, options.take or count), options.skip, low, high)
+    return DataInfo(fingerprint, min(left, options.take or left), options.skip, low, high)
 
 
 def load_source(name: str, source: str, options: DataOptions, materialised: Samples | None = None) -> Samples:

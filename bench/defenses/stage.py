@@ -58,8 +58,18 @@ class Stage(nn.Module):
         with torch.no_grad():
             value = self.function(x)
         close = x if self.substitute is None else self.substitute(x)
-        passed: Tensor = _Replaced.apply(close, value)
-        return passed
+        return replaced(close, value)
+
+
+def replaced(close: Tensor, value: Tensor) -> Tensor:
+    """The value of one tensor with the gradient of another, both of one shape.
+
+    >>> x = torch.tensor([0.3], requires_grad=True)
+    >>> float(replaced(x, x.round()).sum()), torch.autograd.grad(replaced(x, x.round()).sum(), x)[0]
+    (0.0, tensor([1.]))
+    """
+    passed: Tensor = _Replaced.apply(close, value)
+    return passed
 
 
 class _Replaced(torch.autograd.Function):

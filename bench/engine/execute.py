@@ -118,7 +118,7 @@ class Execution:
         if result.status != "ok":
             return JobState(result.status, key, message=result.message, seconds=result.seconds)
         path = self.ledger.output(job)
-        return JobState("ok", key, path, result.content, seconds=result.seconds, origin="done")
+        return JobState("ok", key, path, result.content, seconds=result.seconds, peak=result.peak, origin="done")
 
     def _end(self, job: Job, state: JobState) -> None:
         self.ledger.states[job.id] = state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.engine.keys import digest
 from bench.engine.state import JobState
@@ -48,14 +49,14 @@ class Ledger:
             shipped = zoo.find(key)
             if shipped is not None:
                 path, content = shipped
-                return JobState("ok", key, path, content, seconds=_seconds(read_record(path)), origin="zoo")
+                return JobState("ok", key, path, content, **_costs(read_record(path)), origin="zoo")
         elif self._recompute:
             return None
         found = self.store.find(job.kind, key)
         if found is None:
             return None
         path, record = found
-        return JobState("ok", key, path, record.content, seconds=_seconds(record), origin="store")
+        return JobState("ok", key, path, record.content, **_costs(record), origin="store")
 
     def blocker(self, job: Job) -> str | None:
         """The first of a job's needs that did not end ok."""
@@ -66,6 +67,7 @@ class Ledger:
         return self.store.path(job.kind, self.key(job))
 
 
-def _seconds(record: Record) -> float:
-    facts: Mapping[str, float] = record.meta
-    return round(float(facts.get("seconds", 0.0)), 3)
+def _costs(record: Record) -> dict[str, Any]:
+    """Time and memory of a job, as its record tells them."""
+    facts: Mapping[str, Any] = record.meta
+    return {"seconds": round(float(facts.get("seconds", 0.0)), 3), "peak": int(facts.get("peak", 0))}

@@ -36,13 +36,17 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
     """
     from bench.engine.work import JOBS
     from bench.engine.work.calling import out_of_memory
+    from bench.engine.work.memory import PeakMemory
     from bench.engine.work.seeding import seeded
 
+    memory = PeakMemory(place.device)
     started = time.perf_counter()
 
     def result(status: Status, message: str = "", details: str = "") -> Result:
         seconds = round(time.perf_counter() - started, 3)
-        return Result(task.id, status, _one_line(message), seconds=seconds, details=_printable(details))
+        return Result(
+            task.id, status, _one_line(message), seconds=seconds, peak=memory.bytes(), details=_printable(details)
+        )
 
     place.inputs, place.report = task.inputs, report
     place.outputs = [Path(part["output"]) for part in task.together] or [Path(task.output)]
@@ -83,7 +87,7 @@ def _written(task: Task, done: Result, made: Made) -> Result:
     from bench.engine.work.checkpoint import FileCheckpoint
 
     meta, arrays = made
-    facts: Mapping[str, Any] = {**meta, "kind": task.kind, "seconds": done.seconds}
+    facts: Mapping[str, Any] = {**meta, "kind": task.kind, "seconds": done.seconds, "peak": done.peak}
     content = write_record(Path(task.output), facts, arrays)
     if task.kind == "train":
         FileCheckpoint(Path(task.output)).drop()  # not before: a full disk must not cost a finished training

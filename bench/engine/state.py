@@ -20,6 +20,7 @@ class JobState:
         message: One sentence; empty when ok.
         cause: The job that is to blame, where it is another one.
         seconds: How long it took when it was done, be it in this run or an earlier one.
+        peak: Most memory in use meanwhile, bytes: of the GPU, or of the whole process on a CPU; 0 if not known.
         origin: ``done`` in this run, ``store`` or ``zoo``; empty unless ok.
     """
 
@@ -30,6 +31,7 @@ class JobState:
     message: str = ""
     cause: str = ""
     seconds: float = 0.0
+    peak: int = 0
     origin: str = ""
 
 

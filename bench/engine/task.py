@@ -46,6 +46,7 @@ class Result:
         message: One sentence; empty when ok.
         content: Names the record's arrays; empty when not ok.
         seconds: How long it took.
+        peak: Most memory in use while it was done, bytes: of the GPU, or of the whole process on a CPU; 0 if not known.
         details: The traceback, for the run folder's log.
         others: How the other trials of a task went that were trained together with it, as results in JSON.
     """
@@ -55,6 +56,7 @@ class Result:
     message: str = ""
     content: str = ""
     seconds: float = 0.0
+    peak: int = 0
     details: str = ""
     others: Sequence[Mapping[str, Any]] = ()
 

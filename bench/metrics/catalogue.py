@@ -16,6 +16,8 @@ Direction = Literal["higher", "lower", "neither"]
 
 FEWEST_LOOKS = 2
 """Looks that a metric of a training needs: with one, nothing could be seen to change."""
+POINTS_OF_A_LOOK = 2500
+"""Points of a generator that a look keeps, whatever an evaluation draws; as many as `bench.training.contest` makes."""
 
 
 class NoOptions(Options):

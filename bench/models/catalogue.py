@@ -8,6 +8,11 @@ from pydantic import Field
 
 from bench.catalogue import Catalogue, Component, Options, Real
 
+Activation = Literal["relu", "tanh", "leaky-relu"]
+Initial = Literal["he", "glorot", "orthogonal"]
+Tap = Literal[64, 192, 768, 2048]
+Resize = Literal["bilinear", "bilinear-antialias", "tensorflow"]
+
 Size = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=16)]
 _SHAPE = Field((1, 28, 28), strict=False, description="channels, height and width of an image")
@@ -78,8 +83,8 @@ class GanPoints(Options):
     latent: int = Field(2, ge=1, description="length of a noise vector, N(0, I)")
     width: int = Field(512, ge=1, description="units of a hidden layer")
     depth: int = Field(3, ge=0, description="hidden layers")
-    activation: Literal["relu", "tanh", "leaky-relu"] = Field("relu", description="between its layers")
-    initial: Literal["he", "glorot", "orthogonal"] = Field("he", description="law of the first weights")
+    activation: Activation = Field("relu", description="between its layers")
+    initial: Initial = Field("he", description="law of the first weights")
 
 
 class GanImages(Options):
@@ -120,10 +125,8 @@ class DcganSmall(Options):
 class InceptionFid(Options):
     """Options of the Inception network."""
 
-    tap: Literal[64, 192, 768, 2048] = Field(
-        2048, description="how many features: the last 2048, as published, or means of an earlier layer"
-    )
-    resize: Literal["bilinear", "bilinear-antialias", "tensorflow"] = Field(
+    tap: Tap = Field(2048, description="how many features: the last 2048, as published, or means of an earlier layer")
+    resize: Resize = Field(
         "bilinear",
         description="how images become 299 x 299: as pytorch-fid does it, as torchmetrics does since 1.9, or as the "
         "network's own graph and torch-fidelity do",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import ModelError
-
-Tap = Literal[64, 192, 768, 2048]
-Resize = Literal["bilinear", "bilinear-antialias", "tensorflow"]
+from bench.models.catalogue import Resize, Tap
 
 SIDE = 299
 """Height and width of the images the network was trained on."""

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.models import stacked
+from bench.models.catalogue import Activation, Initial
 
-Activation = Literal["relu", "tanh", "leaky-relu"]
-Initial = Literal["he", "glorot", "orthogonal"]
 Law = Literal["normal", "uniform"]
 
 SLOPE = 0.01

@@ -42,11 +42,15 @@ COLUMNS = (
     Column("quoted_source", "source", "text", "where the quoted figure is from"),
     Column("row_verdict", "row verdict", "text", "was the attack strong enough; unaudited: nobody has checked"),
     Column("model_verdict", "model verdict", "text", "can its robustness be trusted; unaudited: nobody has checked"),
+    Column("reason", "reason", "text", "what the verdicts follow from, and what to try next"),
     Column("status", "status", "text", "how the jobs behind the row ended"),
     Column("message", "message", "text", "what went wrong, or what a reader must know"),
     Column("basis", "basis", "text", "what figures made from features depend on: comparable only where it is equal"),
     Column("forwards", "forwards", "number", "forward passes a sample, mean"),
     Column("backwards", "backwards", "number", "backward passes a sample, mean"),
+    Column(
+        "memory", "memory", "number", "most memory of a job behind the row, MiB: of the GPU, or of the whole process"
+    ),
     Column("seconds", "seconds", "number", "time of the jobs behind the row"),
     Column("row", "row id", "text", "as `expect:` and `quoted:` name it"),
 )

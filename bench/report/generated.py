@@ -34,14 +34,14 @@ class Drawn:
     Attributes:
         model: Its name, or ``real-data``.
         picture: A data URI; empty when `missing` says why.
-        figures: Metrics of just these samples, in words.
+        figures: Metrics of just these samples: names, and values in words.
         note: What a reader must know of the picture.
         missing: Why there is no picture.
     """
 
     model: str
     picture: str = ""
-    figures: str = ""
+    figures: tuple[tuple[str, str], ...] = ()
     note: str = ""
     missing: str = ""
 
@@ -122,9 +122,9 @@ def _which(records: Records, model: str) -> str:
     return f"First of {trials} trials" if trials > 1 else ""
 
 
-def _figures(records: Records, name: str, block: Generation, model: str) -> str:
+def _figures(records: Records, name: str, block: Generation, model: str) -> tuple[tuple[str, str], ...]:
     """The metrics of a model's first trial."""
-    parts = []
+    found: list[tuple[str, str]] = []
     for use in block.metrics:
         try:
             job = records.first_job(records.cells.get((name, model, use.label, None)))
@@ -132,9 +132,8 @@ def _figures(records: Records, name: str, block: Generation, model: str) -> str:
         except MissingError:
             continue
         pairs = zip(names.metric_rows(use), names.metric_keys(use), strict=True)
-        found = ((row, values[key]) for row, key in pairs)
-        parts += [f"{row} {'never' if value is None else number(value)}" for row, value in found]
-    return ", ".join(parts)
+        found += [(row, "never" if (value := values[key]) is None else number(value, 3)) for row, key in pairs]
+    return tuple(found)
 
 
 def _frame(points: NDArray[np.floating], modes: Modes | None) -> tuple[float, float]:

@@ -72,7 +72,7 @@ def _caption(record: Record, least: int) -> str:
     """What the heat map shows, in words."""
     hit = record.arrays["histogram"][-1] >= least
     first, lost = record.meta["values"]["iterations_to_all_modes"], int(record.meta["values"]["modes_lost"])
-    when = "never all hit at one look" if first is None else f"all hit first after {number(first)} iterations"
+    when = "never all hit at one look" if first is None else f"all hit first after {int(first):,} iterations"
     times = {0: "no mode is lost from one look to the next", 1: "once a mode is lost from one look to the next"}
     last = f"{int(hit.sum())} of {len(hit)} at the last look"
     return (

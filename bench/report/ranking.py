@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.results.row import Row
+from bench.results.verdicts import RANK
 from bench.suite import names
 from bench.suite.schema import Robustness
 from bench.suite.spec import Suite
@@ -73,20 +74,28 @@ def _attacks(suite: Suite, evaluation: str) -> tuple[str, ...]:
     return tuple(use.label for use in block.attacks) if isinstance(block, Robustness) else ()
 
 
+def standing(row: Row) -> tuple[int, float]:
+    """What rows are ordered by: no model that hides something stands above one that can be trusted."""
+    return RANK[row.model_verdict], -row.value
+
+
 def _places(group: Sequence[Row]) -> tuple[Place, ...]:
-    figures = sorted((row for row in group if not math.isnan(row.value)), key=lambda row: -row.value)
+    figures = sorted((row for row in group if not math.isnan(row.value)), key=standing)
     ranks = _ranks(figures)
     without = [row for row in group if math.isnan(row.value)]
     return tuple(Place(row, ranks.get(row.row, "")) for row in [*figures, *without])
 
 
 def _ranks(rows: Sequence[Row]) -> Mapping[str, str]:
-    """The ranks each row can have: above it are only those whose whole interval lies above its own."""
+    """The ranks each row can have: above it are better verdicts, and those whose whole interval lies above its own."""
     if len(rows) < 2 or any(math.isnan(row.low) or math.isnan(row.high) for row in rows):
         return {}
     ranks = {}
     for row in rows:
-        best = 1 + sum(other.low > row.high for other in rows)
-        worst = len(rows) - sum(other.high < row.low for other in rows)
+        verdict = RANK[row.model_verdict]
+        alike = [other for other in rows if RANK[other.model_verdict] == verdict]
+        best = 1 + sum(RANK[other.model_verdict] < verdict for other in rows) + sum(o.low > row.high for o in alike)
+        below = sum(RANK[other.model_verdict] > verdict for other in rows) + sum(o.high < row.low for o in alike)
+        worst = len(rows) - below
         ranks[row.row] = str(best) if best == worst else f"{best}–{worst}"
     return ranks

@@ -9,15 +9,20 @@ NOTHING = "–"
 """Stands where there is no figure."""
 
 
-def figure(value: float) -> str:
-    """A number to four digits; a dash for NaN.
+def figure(value: float, digits: int = 4) -> str:
+    """A number to some digits, with an exponent from a million up and below 0.0001; a dash for NaN.
 
-    >>> figure(0.123456), figure(10000.0), figure(float("nan"))
-    ('0.1235', '10,000', '–')
+    >>> figure(0.123456), figure(10000.0), figure(3e60), figure(float("nan"))
+    ('0.1235', '10,000', '3e60', '–')
     """
     if not math.isfinite(value):
         return NOTHING if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    size = abs(value)
+    if size >= 1e6 or 0 < size < 1e-4:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        text = f"{float(mantissa):g}e{int(exponent)}"
+    else:
+        text = f"{value:,.0f}" if size >= 10 ** (digits - 1) else f"{value:.{digits}g}"
     return text.replace("-", "−")
 
 

@@ -33,6 +33,8 @@ class Classified:
         forwards: Forward passes, shape (E, n).
         backwards: Backward passes, shape (E, n).
         scores: Values of imported metrics by label, each (E, n).
+        no_gradient: What the attack said of a model without a gradient; empty where there was one.
+        probabilities: Whether the model answers with probabilities.
     """
 
     ids: Sequence[str]
@@ -48,6 +50,8 @@ class Classified:
     forwards: NDArray[np.float32]
     backwards: NDArray[np.float32]
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    no_gradient: str = ""
+    probabilities: bool = False
 
     @property
     def broken(self) -> NDArray[np.bool_]:
@@ -65,7 +69,9 @@ def read_classified(records: Sequence[Record], scores: Mapping[str, Sequence[Rec
     arrays |= {name: np.concatenate([record.arrays[name] for record in records], axis=1) for name in _LEVELS}
     ids = [name for record in records for name in record.meta["ids"]]
     scored = {key: np.concatenate([part.arrays["values"] for part in parts], axis=1) for key, parts in scores.items()}
-    return Classified(ids=ids, scores=scored, **arrays)
+    blind = next((str(record.meta["no_gradient"]) for record in records if "no_gradient" in record.meta), "")
+    probabilities = any(record.meta.get("probabilities") for record in records)
+    return Classified(ids=ids, scores=scored, no_gradient=blind, probabilities=probabilities, **arrays)
 
 
 def common_samples(models: Sequence[Sequence[Classified]]) -> NDArray[np.bool_]:
@@ -102,6 +108,7 @@ def worst_case(attacks: Sequence[Sequence[Classified]]) -> list[Classified]:
                 source_correct=first.source_correct,
                 forwards=np.sum([outcome.forwards for outcome in each], 0),
                 backwards=np.sum([outcome.backwards for outcome in each], 0),
+                probabilities=first.probabilities,
                 **{name: chosen(name) for name in ("reached", "valid", "margin", "confidence", "distance", "known")},
             )
         )

@@ -35,6 +35,7 @@ class Row:
         quoted_source: That source.
         row_verdict: Whether the attack was adequate.
         model_verdict: Whether the model's robustness can be trusted.
+        reason: What the verdicts follow from, and what to try next; empty where there is nothing to say.
         status: How the jobs behind it ended.
         message: What went wrong, or what a reader must know.
         basis: For figures made from features: network, resizing, numbers of samples. Figures of one metric are
@@ -42,6 +43,7 @@ class Row:
         forwards: Forward passes a sample, mean.
         backwards: Backward passes a sample, mean.
         seconds: Time of the jobs behind it.
+        memory: Most memory one of them had in use, MiB: of the GPU, or of the whole process on a CPU.
         seed: Seed of the suite.
     """
 
@@ -65,10 +67,12 @@ class Row:
     quoted_source: str = ""
     row_verdict: str = UNAUDITED
     model_verdict: str = UNAUDITED
+    reason: str = ""
     status: Status = "ok"
     message: str = ""
     basis: str = ""
     forwards: float = math.nan
     backwards: float = math.nan
     seconds: float = math.nan
+    memory: float = math.nan
     seed: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -100,12 +101,14 @@ class _SuiteCheck(Findings):
         quoted = _good(self.entries("quoted", schema.Quote))
         for index, entry in expect.items():
             self.bounds(entry, ("expect", index))
+        gate = getattr(header, "gate", None) or schema.Gate()
         suite = Suite(
             self.document.file, getattr(header, "suite", ""), getattr(header, "description", ""),
             getattr(header, "seed", 0), data, models, evaluations, tuple(expect.values()), tuple(quoted.values()),
-            text=text, overrides=tuple(assignments),
+            gate, text=text, overrides=tuple(assignments),
         )  # fmt: skip
         self.rows(suite)
+        self.gated(gate, suite)
         if self.document.problems:
             return None
         self.ranges(suite)
@@ -170,6 +173,16 @@ class _SuiteCheck(Findings):
             self.add(place, f"expected a row of this suite with another name in place of the model's{example}")
         elif not names.is_name(model):
             self.add(place, f"expected a name of letters, digits and '-_.+' as the model, found {quote(model)}")
+
+    def gated(self, gate: schema.Gate, suite: Suite) -> None:
+        """Every entry of the gate matches a row."""
+        rows = list(names.all_rows(suite))
+        for index, entry in enumerate(gate.rows if rows else []):
+            if not any(fnmatch.fnmatchcase(row, entry.match) for row in rows):
+                self.add(
+                    ("gate", "rows", index, "match"),
+                    f"{quote(entry.match)} matches none of the {len(rows)} rows; `bench plan` lists them",
+                )
 
     def bounds(self, entry: schema.Expectation, path: Path) -> None:
         """An expectation that something can meet and something can miss."""

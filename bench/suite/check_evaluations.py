@@ -9,7 +9,7 @@ from typing import Any, get_args
 from bench.attacks.catalogue import ATTACKS
 from bench.catalogue import Catalogue
 from bench.data.catalogue import DATA
-from bench.metrics.catalogue import FEWEST_LOOKS, METRICS
+from bench.metrics.catalogue import FEWEST_LOOKS, METRICS, POINTS_OF_A_LOOK
 from bench.suite import names, schema
 from bench.suite.findings import Findings
 from bench.suite.messages import a, nearest, quote, show
@@ -142,6 +142,7 @@ def _check_metrics(findings: Findings, kind: str, block: Any, path: Path) -> lis
             findings.add(place, f"'{use.name}' needs data whose modes are known ({known})")
         if names.needs_looks(use):
             _check_looks(findings, use.name, getattr(block, "models", []), place)
+        _check_least(findings, use, getattr(block, "samples", None), (*place, use.name, "least"))
         option = names.network_option(use)
         network = use.options.get(option)
         where = (*place, use.name, option)
@@ -153,6 +154,18 @@ def _check_metrics(findings: Findings, kind: str, block: Any, path: Path) -> lis
                 verb = "features come from" if option == "features" else "expected"
                 findings.add(where, f"{verb} {wanted}; '{network}' is {a(found)}")
     return [use for _, use in resolved]
+
+
+def _check_least(findings: Findings, use: schema.Use, samples: int | None, path: Path) -> None:
+    """A mode does not need more points to count than there are."""
+    least = use.options.get("least", 0)
+    if names.needs_looks(use):
+        if least > POINTS_OF_A_LOOK:
+            found = f"a look keeps {POINTS_OF_A_LOOK:,}, so that none could; lower `least`"
+            findings.add(path, f"a mode needs {least:,} points to count, and {found}")
+    elif samples is not None and least > samples:
+        found = f"the evaluation draws {samples:,}, so that none could; lower `least` or raise `samples`"
+        findings.add(path, f"a mode needs {least:,} points to count, and {found}")
 
 
 def _check_looks(findings: Findings, metric: str, models: Sequence[str | None], path: Path) -> None:

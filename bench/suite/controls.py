@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from bench.data import count
 from bench.data.catalogue import DATA
-from bench.errors import BenchError
+from bench.errors import BenchError, DataError
 from bench.suite.findings import Findings
 from bench.suite.messages import quote
 from bench.suite.schema import AnyEvaluation, Generation
@@ -53,12 +55,13 @@ def _controls(findings: Findings, data: Mapping[str, DataSpec], model: ModelSpec
         findings.add(path, f"controls are of models of the recipes {' and '.join(SIZES)}; {found}")
         return []
     trained_on = data.get(model.train_data or "")
-    source = "" if trained_on is None else trained_on.source
+    if trained_on is None:
+        return []
+    source = trained_on.source
     shape = DATA[source].traits.get("shape") if source in DATA else None
     if shape is None:
-        if source:
-            message = f"the shape of a sample of data source {quote(source)} is not known before it is read"
-            findings.add(path, f"{message}; write the controls as models of their own")
+        message = f"the shape of a sample of data source {quote(source)} is not known before it is read"
+        findings.add(path, f"{message}; write the controls as models of their own")
         return []
     if len(shape) != RANKS[recipe.name]:
         wanted = "images" if RANKS[recipe.name] == 3 else "points"
@@ -75,6 +78,21 @@ def _controls(findings: Findings, data: Mapping[str, DataSpec], model: ModelSpec
         except BenchError as error:
             findings.add(path, str(error))
             break
+        if control == "larger-minibatch" and not options.get("fresh"):
+            _check_batch(findings, trained_on, recipe.options, (*path, index))
         block = model.block.model_copy(update={"controls": []})
         made.append(ModelSpec(name, block, recipe.model_copy(update={"options": options}), model.train_data))
     return made
+
+
+def _check_batch(findings: Findings, data: DataSpec, options: Mapping[str, Any], path: Path) -> None:
+    """The larger minibatch is no larger than the data, of which a step takes different samples."""
+    packing, packs = options["packing"], options["batch_size"]
+    try:
+        samples = count(data.source, data.options)
+    except DataError:
+        return  # the run says what is missing
+    if 0 < samples < packing * packs:
+        found = f"takes {packing} x {packs} = {packing * packs:,} samples a step, more than the {samples:,} of data"
+        instead = "lower `batch_size` in `train:`, give the model more data, or leave this control out"
+        findings.add(path, f"'larger-minibatch' {found} {quote(data.name)}; {instead}")

@@ -13,8 +13,8 @@ class Job:
 
     Attributes:
         id: Name within the plan, such as ``attack/whitebox/cnn/0/pgd-40/0``.
-        kind: ``data``, ``train``, ``attack``, ``verify``, ``score``, ``redirect``, ``inspect``, ``sample`` or
-            ``measure``.
+        kind: ``data``, ``train``, ``attack``, ``verify``, ``score``, ``redirect``, ``inspect``, ``sample``,
+            ``measure``, ``audit`` or ``rescue``.
         identity: What the result depends on, as JSON with `ContentOf` for other jobs' results.
         work: What is needed to do it, as JSON; other jobs' results are named by job id.
         needs: Jobs whose results it uses.
@@ -55,6 +55,28 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class AuditCell:
+    """Where the checks of one model in one evaluation are.
+
+    Attributes:
+        evaluation: Name of the evaluation.
+        model: The model.
+        trials: For each trial of the model its checks: job by name of the check (and, for some, of the attack).
+        planted: The checks of attacks alone: job by label of the attack.
+    """
+
+    evaluation: str
+    model: str
+    trials: tuple[Mapping[tuple[str, str], str], ...]
+    planted: Mapping[str, str]
+
+    @property
+    def jobs(self) -> list[str]:
+        """All its jobs."""
+        return [*self.planted.values(), *(job for checks in self.trials for job in checks.values())]
+
+
+@dataclass(frozen=True)
 class Plan:
     """All jobs of a suite, each after those it needs, and the cells they fill.
 
@@ -63,12 +85,14 @@ class Plan:
         cells: What the results are read from.
         waiting: Data sets whose samples are not known before their job has run; what uses them is not planned yet.
         unavailable: Data sets that cannot be had, with the reason; what uses them has no jobs.
+        audits: The checks of each model of an evaluation that is audited.
     """
 
     jobs: Mapping[str, Job]
     cells: tuple[Cell, ...]
     waiting: frozenset[str]
     unavailable: Mapping[str, str]
+    audits: Mapping[tuple[str, str], AuditCell] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ def block_schema(model: type[BaseModel], **instead: Schema | None) -> Schema:
 def default(field: FieldInfo) -> Any:
     """A default as it would be written in a suite."""
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
     if isinstance(value, list):
         return [item.name if isinstance(item, schema.Use) else item for item in value]
     return list(value) if isinstance(value, tuple) else value

@@ -11,8 +11,9 @@ from bench.suite.spec import Suite
 
 CLEAN = "clean"
 WORST_CASE = "worst-case"
+RESCUE = "rescue"
 REAL_DATA = "real-data"
-RESERVED = {CLEAN, WORST_CASE}
+RESERVED = {CLEAN, WORST_CASE, RESCUE}
 
 RECONSTRUCTION_METRICS = {
     "input_distortion": "neither",
@@ -117,7 +118,7 @@ def networks(block: Generation) -> list[str]:
 
 def attack_metrics(block: Robustness | Transfer, part: str) -> list[Use]:
     """The metrics of an attack's rows; over several attacks (``worst-case``) a user's own metric is not defined."""
-    return [use for use in block.metrics if not (part == WORST_CASE and use.imported)]
+    return [use for use in block.metrics if not (part in (WORST_CASE, RESCUE) and use.imported)]
 
 
 def cell_rows(suite: Suite, evaluation: str, model: str, part: str, surrogate: str | None) -> list[str]:
@@ -152,7 +153,7 @@ def all_rows(suite: Suite) -> Iterator[str]:
     for name, block in suite.evaluations.items():
         if isinstance(block, Robustness):
             for model in block.models:
-                for part in [CLEAN, *(use.label for use in block.attacks), WORST_CASE]:
+                for part in [CLEAN, *attack_parts(block), WORST_CASE]:
                     yield from cell_rows(suite, name, model, part, None)
         elif isinstance(block, Transfer):
             for victim in block.victims:
@@ -167,6 +168,11 @@ def all_rows(suite: Suite) -> Iterator[str]:
             for model in [*block.models, REAL_DATA]:
                 for use in metrics_of(block, model):
                     yield from cell_rows(suite, name, model, use.label, None)
+
+
+def attack_parts(block: Robustness) -> list[str]:
+    """The parts of row ids that stand for attacks: a full audit adds what it tries on masked models."""
+    return [*(use.label for use in block.attacks), *([RESCUE] if block.audit == "full" else [])]
 
 
 def trade_offs(use: Use) -> list[float]:

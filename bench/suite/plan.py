@@ -6,8 +6,9 @@ from typing import Any
 
 from bench.attacks.catalogue import ATTACKS
 from bench.data import needs_running
+from bench.suite.auditing import Auditing
 from bench.suite.inputs import Input, Inputs
-from bench.suite.jobs import Cell, ContentOf, Job, Plan
+from bench.suite.jobs import AuditCell, Cell, ContentOf, Job, Plan
 from bench.suite.names import REAL_DATA, from_surrogate, metrics_of, needs_looks, network_option
 from bench.suite.schema import Generation, Reconstruction, Robustness, Transfer, Use
 
@@ -22,18 +23,22 @@ def make_plan(inputs: Inputs, *, device: str) -> Plan:
         inputs: The suite's data, models and code.
         device: ``cpu`` or ``cuda``: the class of device that outcomes are keyed by.
     """
-    return _Planner(inputs, device).plan()
+    return Planner(inputs, device).plan()
 
 
-class _Planner:
+class Planner:
+    """Builds the plan of a suite, job by job."""
+
     def __init__(self, inputs: Inputs, device: str) -> None:
         self.inputs = inputs
         self.suite = inputs.suite
         self.device = device
         self.jobs: dict[str, Job] = {}
         self.cells: list[Cell] = []
+        self.audits: dict[tuple[str, str], AuditCell] = {}
 
     def plan(self) -> Plan:
+        """The whole plan."""
         for spec in self.suite.data.values():
             if needs_running(spec.source):
                 self.add(self.inputs.materialising(spec))
@@ -46,6 +51,8 @@ class _Planner:
                 for model in filter(self.inputs.trainable, block.models):
                     for use in block.attacks:
                         self.classify(name, block, model, use, None)
+                if block.audit != "off":
+                    self.audits |= Auditing(self, name, block).plan()
             elif isinstance(block, Transfer):
                 for victim in filter(self.inputs.trainable, block.victims):
                     for use in block.attacks:
@@ -58,9 +65,10 @@ class _Planner:
             else:
                 self.generate(name, block)
         waiting = frozenset(self.inputs.waiting)
-        return Plan(self.jobs, tuple(self.cells), waiting, self.inputs.unavailable)
+        return Plan(self.jobs, tuple(self.cells), waiting, self.inputs.unavailable, self.audits)
 
     def add(self, job: Job) -> str:
+        """Add a job; its id."""
         self.jobs[job.id] = job
         return job.id
 
@@ -94,9 +102,11 @@ class _Planner:
         return info.skip, info.skip + info.count
 
     def trials(self, model: str) -> range:
+        """The trials of a model."""
         return range(self.suite.models[model].block.trials)
 
     def train(self, name: str) -> None:
+        """The trainings of a model, if it is trained here."""
         spec = self.suite.models[name]
         if spec.recipe is None or spec.train_data is None or not self.inputs.trainable(name):
             return
@@ -110,15 +120,16 @@ class _Planner:
             shared = {"start": start, "stop": stop, "seed": self.suite.seed, "trial": trial}
             self.job(f"train/{name}/{trial}", "train", inputs, shared, timeout=None, weight=2000, on_device=False)
 
+    @staticmethod
+    def threat_facts(block: Robustness | Transfer) -> dict[str, Any]:
+        """Norm, radii and goal of an evaluation, as its jobs have them."""
+        return {"norm": block.threat.norm, "epsilon": sorted(block.threat.epsilon), "target": block.threat.target}
+
     def craft(
         self, name: str, block: Robustness | Transfer, model: str, trial: int, use: Use
     ) -> list[tuple[str, dict[str, Any]]]:
         """The jobs that craft examples on one model, one a chunk, each with the facts its judges share."""
-        threat = {
-            "norm": block.threat.norm,
-            "epsilon": sorted(block.threat.epsilon),
-            "target": block.threat.target,
-        }
+        threat = self.threat_facts(block)
         inputs = {
             "model": self.inputs.model(model, trial),
             "data": self.inputs.data(block.data),

@@ -154,6 +154,11 @@ class Robustness(Evaluation):
     threat: ThreatField = Field(description="norm, radii and goal")
     budget: Budget | None = Field(None, description="passes an attack may cost a sample at an epsilon; null for any")
     attacks: list[UseField] = Field(min_length=1, description="attacks (matrix axis; `bench list attacks`)")
+    audit: Literal["off", "quick", "full"] = Field(
+        "off",
+        description="check whether the attacks were strong enough and whether models hide their gradients: `quick` for "
+        "about a quarter of the attacks' passes; `full` goes on for longer, and attacks what is masked by other means",
+    )
     metrics: list[UseField] = Field(
         default_factory=lambda: [Use(name="robust_accuracy", label="robust_accuracy")],
         min_length=1,
@@ -229,6 +234,38 @@ class Quote(Options):
     )
 
 
+class GatedRows(Options):
+    """Rows that `bench gate` compares with a baseline, and what it accepts of them."""
+
+    match: str = Field(min_length=1, description="glob over row ids, such as `whitebox/*/worst-case/*`")
+    tolerance: Real = Field(0.0, ge=0, description="largest drop that is accepted, in the rows' units")
+    compare: Literal["auto", "exact", "paired"] = Field(
+        "auto",
+        description="`exact`: no sample may get worse; `paired`: no more than chance explains; `auto`: exact where "
+        "nothing differs that a figure may depend on, paired elsewhere",
+    )
+
+
+class Gate(Options):
+    """What `bench gate` compares a run by."""
+
+    level: Real = Field(
+        0.01, gt=0, lt=0.5, description="largest probability of calling chance a regression, over all rows together"
+    )
+    passes: Real | None = Field(
+        0.1, ge=0, description="share by which the passes of a gated row may grow; null for any"
+    )
+    memory: Real | None = Field(
+        0.25,
+        ge=0,
+        description="share by which the memory of its jobs may grow on the same kind of device; null for any",
+    )
+    rows: list[GatedRows] = Field(
+        default_factory=list,
+        description="rows to compare, the first entry that matches counts; when empty, the worst case of each model",
+    )
+
+
 class Header(Options):
     """The top-level keys of a suite file."""
 
@@ -240,3 +277,4 @@ class Header(Options):
     evaluations: dict[str, dict[str, Any]] = Field(default_factory=dict, description="evaluations by name")
     expect: list[dict[str, Any]] = Field(default_factory=list, description="figures the run must reach")
     quoted: list[dict[str, Any]] = Field(default_factory=list, description="figures from papers")
+    gate: Gate = Field(default_factory=Gate, description="what `bench gate` compares")

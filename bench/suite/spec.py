@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.data.catalogue import DataOptions
 from bench.models.packaged import PACKAGED, Packaged
-from bench.suite.schema import AnyEvaluation, Expectation, Model, Quote, Use
+from bench.suite.schema import AnyEvaluation, Expectation, Gate, Model, Quote, Use
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Suite:
         evaluations: Evaluations by name.
         expect: Figures a run must reach.
         quoted: Figures from papers.
+        gate: What a gate compares.
         warnings: What is allowed but looks wrong, one sentence each.
         text: The file's content, for provenance.
         overrides: The assignments of `--set`.
@@ -68,6 +69,7 @@ class Suite:
     evaluations: Mapping[str, AnyEvaluation]
     expect: tuple[Expectation, ...]
     quoted: tuple[Quote, ...]
+    gate: Gate = field(default_factory=Gate)
     warnings: tuple[str, ...] = ()
     text: str = ""
     overrides: tuple[str, ...] = field(default=())

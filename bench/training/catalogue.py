@@ -7,6 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from bench.catalogue import Catalogue, Component, Options, Real
+from bench.models.catalogue import Activation, Initial
+
+Loss = Literal["non-saturating", "saturating"]
+Updates = Literal["simultaneous", "alternating"]
+Optimiser = Literal["adam", "adagrad", "rmsprop", "sgd"]
+Judge = Literal["large", "small"]
 
 
 class Standard(Options):
@@ -81,10 +87,6 @@ class Autoencoding(Options):
     beta: Real = Field(1.0, ge=0, description="weight of the KL term of a variational autoencoder")
 
 
-Loss = Literal["non-saturating", "saturating"]
-Updates = Literal["simultaneous", "alternating"]
-Activation = Literal["relu", "tanh", "leaky-relu"]
-Initial = Literal["he", "glorot", "orthogonal"]
 _LOOKS = "how often, while it is trained, to keep 2,500 points, or 64 images, of the generator"
 
 
@@ -113,7 +115,7 @@ class PackedImages(Options):
     beta1: Real = Field(0.5, ge=0, lt=1, description="Adam's first decay rate")
     beta2: Real = Field(0.999, ge=0, lt=1, description="Adam's second decay rate")
     generator_steps: int = Field(2, ge=1, description="steps of the generator, on the same noise, in an iteration")
-    judge: Literal["large", "small"] = Field("large", description="discriminator: VEEGAN's setting, or unrolled GAN's")
+    judge: Judge = Field("large", description="discriminator: VEEGAN's setting, or unrolled GAN's")
     width: int = Field(64, ge=1, description="channels of the discriminator's first convolution")
     signed: bool = Field(False, description="show it real images in [-1, 1]; the released setting has them in [0, 1]")
     reshuffle: bool = Field(False, description="another order of the packs in each epoch; the released one keeps it")
@@ -126,7 +128,7 @@ class Gan(Options):
 
     iterations: int = Field(20_000, ge=1, description="steps of both networks")
     batch_size: int = Field(100, ge=2, description="samples a step")
-    optimiser: Literal["adam", "adagrad", "rmsprop", "sgd"] = Field("adagrad", description="of both networks")
+    optimiser: Optimiser = Field("adagrad", description="of both networks")
     learning_rate: Real = Field(0.1, gt=0, description="of both networks")
     beta1: Real = Field(0.9, ge=0, lt=1, description="Adam's first decay rate, or the momentum of sgd")
     width: int = Field(128, ge=1, description="units of a hidden layer of the discriminator")

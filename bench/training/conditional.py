@@ -12,11 +12,10 @@ from bench.attacks.draws import Draws
 from bench.models.conditional import JUDGED, ConditionalDiscriminator, ConditionalGenerator
 from bench.models.stacked import Linear
 from bench.randomness import derive_seed
+from bench.training.adversarial_losses import fooled, judged
 from bench.training.common import TrainingData
-from bench.training.contest import IMAGES, Contest, Rule, latent_size, recruit
-from bench.training.packing import fooled, judged
+from bench.training.contest import IMAGES, Contest, Rule, latent_size, recruit, rule_of
 from bench.training.packs import Packs
-from bench.training.plain import rule_of
 
 
 class ConditionalGan(Contest):

@@ -14,6 +14,7 @@ from bench.catalogue import Component
 from bench.errors import ModelError
 from bench.models.stacked import stack, unstack
 from bench.randomness import derive_seed, forked_torch_seed
+from bench.training.catalogue import Optimiser
 from bench.training.common import Report, TrainingData
 from bench.training.controls import STACKED
 from bench.training.packs import shared_noise
@@ -38,6 +39,20 @@ def adam(learning_rate: float, beta1: float, beta2: float = BETA2) -> Rule:
         return torch.optim.Adam(parameters, lr=learning_rate, betas=(beta1, beta2), fused=True, capturable=on_gpu)
 
     return rule
+
+
+def rule_of(name: Optimiser, learning_rate: float, beta1: float = 0.9) -> Rule:
+    """An optimiser by name; `beta1` is Adam's first decay rate, and the momentum of `sgd`."""
+
+    def rule(parameters: list[nn.Parameter]) -> Optimizer:
+        if name == "adagrad":
+            return torch.optim.Adagrad(parameters, lr=learning_rate)
+        if name == "rmsprop":
+            on_gpu = parameters[0].device.type == "cuda"
+            return torch.optim.RMSprop(parameters, lr=learning_rate, capturable=on_gpu)
+        return torch.optim.SGD(parameters, lr=learning_rate, momentum=beta1)
+
+    return adam(learning_rate, beta1) if name == "adam" else rule
 
 
 def recruit(make: Callable[[], nn.Module], name: str, seeds: Sequence[int], device: torch.device) -> nn.Module:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from bench.errors import BenchError
+from bench.training.catalogue import Judge
 
 Control = Literal["larger-discriminator", "larger-minibatch", "matched-parameters"]
-
-Judge = Literal["large", "small"]
 
 
 def judge_of_points(options: Mapping[str, Any], shape: Sequence[int]) -> int:

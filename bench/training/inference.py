@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from bench.models.gans import GridGenerator, PackedDiscriminator
 from bench.models.perceptrons import Judge, Perceptron
+from bench.training.adversarial_losses import judged
 from bench.training.common import TrainingData
 from bench.training.contest import Contest, Rule, adam, latent_size, recruit
-from bench.training.packing import judged
 from bench.training.packs import Packs
 
 

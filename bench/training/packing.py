@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import ModelError
 from bench.models.gans import PackedDiscriminator
+from bench.training.adversarial_losses import fooled, judged
+from bench.training.catalogue import Loss, Updates
 from bench.training.common import TrainingData
 from bench.training.contest import Contest, adam, latent_size, recruit
 from bench.training.packs import Packs
-
-Loss = Literal["non-saturating", "saturating"]
-Updates = Literal["simultaneous", "alternating"]
-
-
-def judged(real_score: Tensor, fake_score: Tensor) -> Tensor:
-    """A discriminator's loss from logits of shape (networks, n): cross-entropy of real against made."""
-    return F.softplus(-real_score).mean(1) + F.softplus(fake_score).mean(1)
-
-
-def fooled(fake_score: Tensor, loss: Loss) -> Tensor:
-    """A generator's loss: that the made is taken for real, or minus the discriminator's loss on it."""
-    return F.softplus(-fake_score).mean(1) if loss == "non-saturating" else -F.softplus(fake_score).mean(1)
 
 
 class PackedGan(Contest):

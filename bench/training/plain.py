@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from bench.models.perceptrons import Activation, Initial, Judge
+from bench.models.catalogue import Activation, Initial
+from bench.models.perceptrons import Judge
+from bench.training.adversarial_losses import fooled, judged
+from bench.training.catalogue import Loss, Optimiser, Updates
 from bench.training.common import TrainingData
-from bench.training.contest import IMAGES, POINTS, Contest, Rule, adam, latent_size, recruit
-from bench.training.packing import Loss, Updates, fooled, judged
+from bench.training.contest import IMAGES, POINTS, Contest, latent_size, recruit, rule_of
 from bench.training.packs import Packs
-
-Name = Literal["adam", "adagrad", "rmsprop", "sgd"]
-
-
-def rule_of(name: Name, learning_rate: float, beta1: float = 0.9) -> Rule:
-    """An optimiser by name; `beta1` is Adam's first decay rate, and the momentum of `sgd`."""
-
-    def rule(parameters: list[nn.Parameter]) -> Optimizer:
-        if name == "adagrad":
-            return torch.optim.Adagrad(parameters, lr=learning_rate)
-        if name == "rmsprop":
-            on_gpu = parameters[0].device.type == "cuda"
-            return torch.optim.RMSprop(parameters, lr=learning_rate, capturable=on_gpu)
-        return torch.optim.SGD(parameters, lr=learning_rate, momentum=beta1)
-
-    return adam(learning_rate, beta1) if name == "adam" else rule
 
 
 class PlainGan(Contest):
@@ -61,7 +45,7 @@ class PlainGan(Contest):
         *,
         seeds: Sequence[int],
         batch_size: int,
-        optimiser: Name,
+        optimiser: Optimiser,
         learning_rate: float,
         beta1: float,
         width: int,

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bench.models.perceptrons import Judge
+from bench.training.adversarial_losses import judged
 from bench.training.common import TrainingData
 from bench.training.contest import BETA2, Contest, adam, latent_size, recruit
-from bench.training.packing import judged
 from bench.training.packs import Packs
 
 _EPSILON = 1e-8

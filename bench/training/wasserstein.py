@@ -12,9 +12,8 @@ from bench.attacks.draws import Draws
 from bench.models.perceptrons import Judge
 from bench.randomness import derive_seed
 from bench.training.common import TrainingData
-from bench.training.contest import IMAGES, POINTS, Contest, Rule, adam, latent_size, recruit
+from bench.training.contest import IMAGES, POINTS, Contest, Rule, adam, latent_size, recruit, rule_of
 from bench.training.packs import Packs
-from bench.training.plain import rule_of
 
 
 class WassersteinGan(Contest):

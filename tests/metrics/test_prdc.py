@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from torch import Tensor
@@ -43,6 +45,59 @@ def test_they_are_their_definitions(k, width, monkeypatch) -> None:
     expected = by_definition(samples, real, k)
     assert (found.precision, found.recall, found.density, found.coverage) == pytest.approx(expected)
     assert 0 < found.coverage < 1, "the case must hold both outcomes to mean something"
+
+
+def plainly(samples: Tensor, real: Tensor, k: int) -> tuple[float, float, float, float]:
+    """The same from whole matrices of distances: memory and time of all pairs."""
+
+    def apart(a: Tensor, b: Tensor) -> Tensor:
+        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+    # what lies on a ball's surface is in or out by the rounding of the coordinates, which start at the data's mean
+    centre = real.double().mean(0)
+    samples, real = samples.double() - centre, real.double() - centre
+    between = apart(real, samples)
+    reach_real, reach_drawn = (apart(x, x).kthvalue(k + 1, dim=1).values for x in (real, samples))
+    near = between < reach_real[:, None]
+    shares = (near.any(0), (between < reach_drawn).any(1), near.any(1))
+    precision, recall, coverage = (float(share.double().mean()) for share in shares)
+    return precision, recall, float(near.double().sum(0).mean()) / k, coverage
+
+
+@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("width", [1, 2, 8, 9, 64])
+def test_neighbours_are_those_of_all_pairs(width, k, monkeypatch) -> None:
+    monkeypatch.setattr(prdc, "DISTANCES", 5000)
+    samples, real = drawn(400, width, 0, 0.2), drawn(700, width, 1)
+    for few, many in ((samples, real), (real, samples), (real[:300], real), (samples.round(), real.round())):
+        found = compare(few, many, k=k)
+        expected = plainly(few, many, k)
+        assert (found.precision, found.recall, found.density, found.coverage) == pytest.approx(expected, abs=1e-12)
+
+
+def test_points_cost_far_less_than_all_pairs() -> None:
+    samples, real = drawn(200, 2, 0), drawn(6000, 2, 1)
+    spent = []
+    for measure in (lambda: plainly(samples, real, 5), lambda: compare(samples, real)):
+        start = time.process_time()
+        measure()
+        spent.append(time.process_time() - start)
+    assert spent[0] > 5 * spent[1], "seconds of all pairs, and of this"
+
+
+@pytest.mark.parametrize("width", [2, 9])
+def test_no_more_distances_are_held_than_allowed(width, monkeypatch) -> None:
+    monkeypatch.setattr(prdc, "DISTANCES", 10_000)
+    held, whole = [], prdc._distances
+
+    def watched(a: Tensor, b: Tensor) -> Tensor:
+        distances = whole(a, b)
+        held.append(distances.numel())
+        return distances
+
+    monkeypatch.setattr(prdc, "_distances", watched)
+    compare(drawn(900, width, 0), drawn(2500, width, 1))
+    assert max(held) <= 10_000
 
 
 @pytest.mark.parametrize("width", [2, 100, 2048])

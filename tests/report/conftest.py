@@ -93,7 +93,7 @@ class Paper:
             self.suite, source_digest=lambda _: None, file_digest=lambda _: "", materialised={}, failures={}
         )
         self.plan: Plan = make_plan(inputs, device="cpu")
-        self.rows: list[Row] = make_rows(self.suite, self.plan, {})
+        self.rows: list[Row] = make_rows(self.suite, self.plan, {}).rows
 
     def write(self, rows: Sequence[Row] | None = None, **record: Any) -> Path:
         """Write the page of some rows, with what run.json says."""

@@ -22,35 +22,22 @@ from bench.suite.inputs import Inputs
 from bench.suite.jobs import Plan
 from bench.suite.plan import make_plan
 
-SUITE = """
-suite: drawn
-data:
-  ring: {source: ring8, samples: 400}
-models:
-  gan:
-    kind: generator
-    arch: {gan-grid: {width: 8}}
-    trials: 2
-    train: {recipe: packed-gan, data: ring, iterations: 8, looks: 4, batch_size: 20, width: 8}
-  other:
-    kind: generator
-    arch: {gan-grid: {width: 8}}
-    train: {recipe: packed-gan, data: ring, iterations: 6, looks: 3, batch_size: 20, width: 8, packing: 2}
-evaluations:
-  ring:
-    kind: generation
-    models: [gan, other]
-    data: ring
-    samples: 100
-    metrics: [modes, {history: {least: 2}}, {collapse_region: {packs: 2}}, {history: {radius: 30}, as: wide}]
-"""
+TRAIN = "{recipe: packed-gan, data: ring, iterations: 6, looks: 3, batch_size: 20, width: 8, packing: 2}"
+METRICS = "[modes, {history: {least: 2}}, {collapse_region: {packs: 2}}, {history: {radius: 30}, as: wide}]"
+CHANGES = [
+    "models.gan.trials=2",
+    f"models.other={{kind: generator, arch: {{gan-grid: {{width: 8}}}}, train: {TRAIN}}}",
+    "evaluations.ring.models=[gan, other]",
+    f"evaluations.ring.metrics={METRICS}",
+]
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Plan]:
+def drawn(tmp_path_factory: pytest.TempPathFactory, ring_suite: str) -> tuple[Run, Plan]:
     folder = tmp_path_factory.mktemp("drawn")
-    (folder / "drawn.yaml").write_text(SUITE)
-    done = run(folder / "drawn.yaml", out=folder / "out", store=folder / "store", executor="inline", device="cpu")
+    (folder / "drawn.yaml").write_text(ring_suite)
+    places = {"out": folder / "out", "store": folder / "store"}
+    done = run(folder / "drawn.yaml", CHANGES, **places, executor="inline", device="cpu")
     given = Inputs(done.suite, source_digest=lambda _: None, file_digest=path_digest, materialised={}, failures={})
     return done, make_plan(given, device="cpu")
 
@@ -95,6 +82,7 @@ def test_captions_say_what_is_seen(drawn: Any, tmp_path: Path) -> None:
     assert caption([[0] * 8, [5] * 7 + [0]], None, 0) == (
         "The modes are never all hit at one look; no mode is lost from one look to the next; 7 of 8 at the last look."
     )
+    assert "are all hit first after 1,250,000 iterations; " in caption([[2] * 8], 1_250_000, 0)
     assert "; 12 times a mode is lost from one look to the next; " in caption([[2] * 8], 1000, 12)
 
 
@@ -115,9 +103,25 @@ def test_the_page_has_both_and_says_never(drawn: Any) -> None:
     html = (drawn[0].folder / "report.html").read_text()
     section = html.partition('id="generators"')[2].partition("</section>")[0]
     assert section.count('role="img"') == 5
-    assert "iterations_to_all_modes never" in section
     assert "mode-collapse region of a model" in section
     assert 'xlink:href="data:image/png' in section
+
+
+def test_figures_stand_below_their_picture_one_a_line(drawn: Any) -> None:
+    html = (drawn[0].folder / "report.html").read_text()
+    section = html.partition('id="generators"')[2].partition("</section>")[0]
+    real, gan, other = section.split('<figure class="plot">')[1:4]
+    lists = [re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", figure) for figure in (real, gan, other)]
+    modes = ["modes", "high_quality", "reverse_kl", "reverse_kl_all", "jsd"]
+    distances = ["total_variation", "total_variation_2"]
+    trained = ["iterations_to_all_modes", "modes_lost"]
+    assert [name for name, _ in lists[0]] == [*modes, *distances], "real data were not trained"
+    assert [name for name, _ in lists[1]] == [*modes, *trained, *distances, *(f"wide-{each}" for each in trained)]
+    assert dict(lists[1])["iterations_to_all_modes"] == "never"
+    wanted = next(row for row in drawn[0].rows if row.row == "ring/other/ring/jsd").value
+    assert dict(lists[2])["jsd"] == f"{wanted:.3g}"
+    assert gan.index("<b>gan</b></figcaption>") < gan.index("<img ") < gan.index("<dl ")
+    assert "figures below a picture" in section.lower()
 
 
 def test_lost_records_are_named(drawn: Any, tmp_path: Path) -> None:

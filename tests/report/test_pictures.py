@@ -140,13 +140,15 @@ def test_points_and_images_of_generators(records: Records) -> None:
     assert points.modes == 25
     real, gan = points.drawn
     assert (real.model, gan.model) == ("real-data", "gan")
-    assert real.figures.startswith("modes 25, high_quality 0.9")
+    assert real.figures[0] == ("modes", "25")
+    assert real.figures[1][0] == "high_quality"
+    assert real.figures[1][1].startswith("0.9")
     assert gan.note.startswith("First of 2 trials")
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(real.picture.partition(",")[2]))))
     assert picture.shape[0] == picture.shape[1]
     assert not digits.points
     assert [drawn.model for drawn in digits.drawn] == ["real-data", "vae"]
-    assert digits.drawn[0].figures.startswith("gap ")
+    assert [name for name, _ in digits.drawn[0].figures] == ["gap"]
     assert pixels(digits.drawn[0].picture).shape == (3 * 29 - 1, 10 * 29 - 1)
 
 

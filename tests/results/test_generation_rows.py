@@ -23,24 +23,7 @@ from bench.suite.plan import make_plan
 if TYPE_CHECKING:
     from tests.conftest import Workshop
 
-SUITE = """
-suite: generators
-data:
-  ring: {source: ring8, samples: 400}
-models:
-  gan:
-    kind: generator
-    arch: {gan-grid: {width: 8}}
-    trials: 3
-    train: {recipe: packed-gan, data: ring, iterations: 8, looks: 4, batch_size: 20, width: 8}
-evaluations:
-  ring:
-    kind: generation
-    models: [gan]
-    data: ring
-    samples: 100
-    metrics: [modes, history, {collapse_region: {packs: 3}}]
-expect:
+EXPECTED = """expect:
   - {row: ring/gan/ring/iterations_to_all_modes, max: 1000}
 quoted:
   - {row: ring/gan/ring/iterations_to_all_modes, value: 500, source: "nobody 1999"}
@@ -49,12 +32,17 @@ TO_ALL = "ring/gan/ring/iterations_to_all_modes"
 
 
 @pytest.fixture
-def rows_of(tmp_path: Path) -> Callable[[Sequence[int | None]], list[Row]]:
+def suite(ring_suite: str) -> str:
+    return ring_suite + EXPECTED
+
+
+@pytest.fixture
+def rows_of(tmp_path: Path, suite: str) -> Callable[[Sequence[int | None]], list[Row]]:
     """The rows of trials that needed some iterations until all modes were hit, or never did within 8,000."""
 
     def made(to_all: Sequence[int | None]) -> list[Row]:
-        suite = check(SUITE, "s.yaml", [f"models.gan.trials={len(to_all)}"])
-        inputs = Inputs(suite, source_digest=lambda _: None, file_digest=lambda _: "", materialised={}, failures={})
+        checked = check(suite, "s.yaml", [f"models.gan.trials={len(to_all)}"])
+        inputs = Inputs(checked, source_digest=lambda _: None, file_digest=lambda _: "", materialised={}, failures={})
         plan = make_plan(inputs, device="cpu")
         states = {}
         for trial, value in enumerate(to_all):
@@ -71,8 +59,8 @@ def rows_of(tmp_path: Path) -> Callable[[Sequence[int | None]], list[Row]]:
             write_record(tmp_path / f"{trial}-region", {"n": 100, "values": values}, {})
             states[job] = JobState("ok", path=tmp_path / f"{trial}-region")
             states |= {need: JobState("ok") for need in plan.jobs[job].needs}
-        found = make_rows(suite, plan, states)
-        assert [finding.verdict for finding in examine(suite, found)] == ["missed" if None in to_all else "met"], (
+        found = make_rows(checked, plan, states).rows
+        assert [finding.verdict for finding in examine(checked, found)] == ["missed" if None in to_all else "met"], (
             "an expectation is not met by what has no figure"
         )
         return found
@@ -128,15 +116,15 @@ def test_no_trial_ever_did(rows_of: Any, trials: list[None], sentence: str) -> N
     assert row.message == sentence
 
 
-def test_what_was_expected_says_why_there_is_no_figure(rows_of: Any) -> None:
+def test_what_was_expected_says_why_there_is_no_figure(rows_of: Any, suite: str) -> None:
     rows = rows_of([None])
-    (finding,) = examine(check(SUITE, "s.yaml"), rows)
+    (finding,) = examine(check(suite, "s.yaml"), rows)
     assert (finding.verdict, finding.found) == ("missed", "no figure: never up to 8,000; 4 looks")
     assert exit_code(rows, [finding], {TO_ALL}) == 1
 
 
-def test_a_run_from_training_to_leaderboard(workshop: Workshop) -> None:
-    run = workshop.run(SUITE)
+def test_a_run_from_training_to_leaderboard(workshop: Workshop, suite: str) -> None:
+    run = workshop.run(suite)
     assert {row.status for row in run.rows} == {"ok"}
     board = pd.read_csv(run.folder / "leaderboard.csv").set_index("row")
     never = board.loc[TO_ALL]
@@ -158,14 +146,14 @@ def test_a_run_from_training_to_leaderboard(workshop: Workshop) -> None:
     assert (region.arrays["delta"][-1], region.arrays["epsilon"][-1]) == pytest.approx((1, 1))
 
 
-def test_looks_are_measured_on_no_device_and_without_samples(workshop: Workshop) -> None:
-    run = workshop.run(SUITE, only="ring/gan/ring/modes_lost")
+def test_looks_are_measured_on_no_device_and_without_samples(workshop: Workshop, suite: str) -> None:
+    run = workshop.run(suite, only="ring/gan/ring/modes_lost")
     assert run.exit_code == 0
     assert sorted({job.partition("/")[0] for job in workshop.journal("queued")}) == ["measure", "train"]
 
 
-def test_a_training_that_fails_leaves_no_history(workshop: Workshop) -> None:
-    run = workshop.run(SUITE, "models.gan.train.learning_rate=1e30")
+def test_a_training_that_fails_leaves_no_history(workshop: Workshop, suite: str) -> None:
+    run = workshop.run(suite, "models.gan.train.learning_rate=1e30")
     row = only(run.rows, TO_ALL)
     assert run.exit_code == 3
     assert row.status == "skipped"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import bench
 from bench.errors import SuiteError
+from bench.results.quoted import QUOTED_ONLY, with_quotes
+from bench.results.row import Row
 from bench.suite.check import check
+from bench.suite.schema import Quote
 
 SUITE = """\
 suite: quotes
@@ -45,6 +49,22 @@ def test_a_model_that_is_only_quoted_has_a_row_without_a_figure_of_ours(tmp_path
     assert order.index("ring/ALI/ring/modes") == order.index("ring/real-data/ring/modes") + 1
     page = (tmp_path / "out" / "report.html").read_text()
     assert "quoted only: this suite has no such model" in page
+
+
+def test_rows_of_attacks_that_are_only_quoted_keep_their_fields_and_their_order() -> None:
+    def row(model: str, attack: str, epsilon: float) -> Row:
+        threat = f"linf-{epsilon}"
+        name = f"tr/{model}/{attack}@mlp/{threat}/robust_accuracy"
+        return Row(
+            name, "tr", model, attack, "mlp", threat, "linf", epsilon, "robust_accuracy", direction="higher", n=9
+        )
+
+    ours = [row(model, attack, epsilon) for model in "ab" for attack in ("fgsm", "pgd") for epsilon in (0.1, 0.3)]
+    theirs = [replace(row(model, "pgd", 0.1), n=0, message=QUOTED_ONLY) for model in "zy"]
+    found = with_quotes(ours, [Quote(row=each.row, value=0.5, source="Table 1", only=True) for each in theirs])
+    assert [each.row for each in found] == [each.row for each in [*ours[:7], *theirs, ours[7]]]
+    for each, expected in zip(found[7:9], theirs, strict=True):
+        assert repr(each) == repr(replace(expected, quoted=0.5, quoted_source="Table 1")), "NaN is not equal to itself"
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [

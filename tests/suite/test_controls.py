@@ -65,3 +65,35 @@ def test_what_cannot_be_controlled_is_said(old: str, new: str, said: str) -> Non
     with pytest.raises(SuiteError) as caught:
         check(text.partition("quoted:")[0].replace("models: [gan,", "models: ["), "packing.yaml")
     assert said in str(caught.value)
+
+
+LARGER = SUITE.replace("trials: 3, ", "").replace("CONTROLS", "[matched-parameters, larger-minibatch]")
+TOO_LARGE = (
+    "packing.yaml:8:74: models.pac2.controls.1: 'larger-minibatch' takes 2 x 100 = 200 samples a step, more than the "
+    "{} of data 'ring'; lower `batch_size` in `train:`, give the model more data, or leave this control out"
+)
+
+
+@pytest.mark.parametrize(("old", "new", "count"), [
+    ("samples: 1000", "samples: 199", 199),
+    ("samples: 1000", "samples: 1000, take: 150", 150),
+    ("samples: 1000", "samples: 1000, skip: 850, take: 400", 150),
+])  # fmt: skip
+def test_a_batch_larger_than_the_data_is_found_before_a_run(mistakes, old: str, new: str, count: int) -> None:
+    found = [each.replace("s.yaml", "packing.yaml") for each in mistakes(LARGER.replace(old, new))]
+    assert found == [TOO_LARGE.format(count)]
+    assert mistakes(LARGER.replace(old, new), "models.pac2.train.batch_size=20") == []
+
+
+def test_a_batch_as_large_as_the_data_is_none_too_large(mistakes) -> None:
+    assert mistakes(LARGER.replace("samples: 1000", "samples: 200")) == []
+    assert mistakes(LARGER.replace("samples: 1000", "samples: 1000, skip: 1000")) == [], "a mistake of its own"
+
+
+def test_images_stacked_anew_are_never_too_few(mistakes) -> None:
+    text = LARGER.replace("{source: ring8, samples: 1000}", "{source: mnist, split: test, take: 150}")
+    text = text.replace("packed-gan", "packed-images").replace("metrics: [modes]", "metrics: [frechet]")
+    text = text.replace("/modes,", "/frechet,").replace("packing: 2", "packing: 2, batch_size: 100, fresh: FRESH")
+    assert mistakes(text.replace("FRESH", "true")) == []
+    (found,) = mistakes(text.replace("FRESH", "false"))
+    assert "200 samples a step, more than the 150 of data 'ring'" in found

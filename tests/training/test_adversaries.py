@@ -18,9 +18,9 @@ from bench.randomness import forked_torch_seed
 from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
 from bench.training.conditional import ConditionalGan
-from bench.training.contest import adam, train_game
+from bench.training.contest import adam, rule_of, train_game
 from bench.training.inference import Ali, Veegan
-from bench.training.plain import PlainGan, rule_of
+from bench.training.plain import PlainGan
 from bench.training.unrolling import UnrolledGan
 from bench.training.wasserstein import WassersteinGan
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,11 @@ SMALL: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "conditional-gan": ("gan-conditional", {"latent": 8}, {}),
 }  # fmt: skip
 ITERATIONS, BATCH = 8, 16
+# Adam makes whole steps of gradients that are 0 but for rounding, as those of convolutions' biases before batch norm
+# always are; batch norm takes such a bias out again while training, but its running statistics, by which looks are
+# taken, lag behind. Where there is no such bias, only rounding is left. Both are three times the largest gap in 90
+# trials, 30 with each of three instruction sets: 4.1e-4 and 4.8e-7
+ROUNDING, WITH_SUCH_BIASES = 1.5e-6, {"packed-images": 1.2e-3}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +85,9 @@ def test_a_trial_beside_others_fares_as_alone(name: str, train) -> None:
     assert float((weights(several[1]) - weights(alone)).abs().mean()) < 2e-4
     assert float((weights(several[0]) - weights(alone)).abs().mean()) > 1e-3, "other seeds, another network"
     assert list(fates[1].looks) == [4, 8]
-    torch.testing.assert_close(fates[1].looks[8], fate.looks[8], atol=2e-2, rtol=0)
+    tolerance = WITH_SUCH_BIASES.get(name, ROUNDING)
+    torch.testing.assert_close(fates[1].looks[8], fate.looks[8], atol=tolerance, rtol=0)
+    assert float((fates[0].looks[8] - fate.looks[8]).abs().max()) > 5 * tolerance, "or it would tell nothing apart"
     for series, values in fate.log.figures.items():
         assert fates[1].log.figures[series] == pytest.approx(values, abs=2e-3)
 
@@ -103,6 +111,45 @@ def test_a_checkpoint_that_does_not_fit_is_refused(train, kept, monkeypatch) -> 
     checkpoint.last[1]["optimiser.generator.0.other"] = torch.zeros(1)
     with pytest.raises(ModelError, match=r"holds optimiser\.generator\.0\.other, which nothing here takes"):
         train("gan", [1], checkpoints=[checkpoint])
+
+
+class Drawing(nn.Module):
+    """A generator that draws what a function makes of noise."""
+
+    latent_size = 2
+
+    def __init__(self, function: Callable[[Tensor], object], parameters: int = 1) -> None:
+        super().__init__()
+        self.function = function
+        self.weights = nn.ParameterList([nn.Parameter(torch.ones(1)) for _ in range(parameters)])
+
+    def forward(self, z: Tensor) -> object:
+        return self.function(z)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (Drawing(lambda z: z), "the generator draws samples of shape (2,), the data it is trained on has (1, 28, 28)"),
+        (Drawing(lambda z: (z, z)), "the generator draws samples of shape tuple, the data it is trained on has (1, "),
+        (Drawing(lambda z: z.new_zeros(len(z), 3, 28, 28)), "draws samples of shape (3, 28, 28), the data it is"),
+        (Drawing(lambda z: z, parameters=0), "recipe 'RECIPE' has nothing to train: the generator has no parameters"),
+    ],
+    ids=["points", "several", "colour", "nothing"],
+)
+@pytest.mark.parametrize("name", SMALL)
+def test_a_generator_of_something_else_is_refused(name: str, model: nn.Module, said: str, digits) -> None:
+    """In a sentence, before a recipe meets what it cannot compute with."""
+    options = {"fresh": False} if name == "packed-images" else {}
+    with pytest.raises(ModelError, match=re.escape(said.replace("RECIPE", name))):
+        train_game(RECIPES[name], options, [model], digits, seeds=[1], report=lambda _: None)
+
+
+def test_fresh_images_have_three_channels(digits) -> None:
+    model = Drawing(lambda z: z.new_zeros(len(z), 1, 28, 28))
+    said = "draws samples of shape (1, 28, 28), the data it is trained on has (3, 28, 28)"
+    with pytest.raises(ModelError, match=re.escape(said)):
+        train_game(RECIPES["packed-images"], {"fresh": True}, [model], digits, seeds=[1], report=lambda _: None)
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.errors import ModelError
 from bench.models.dcgan import Generator, dcgan_small, dcgan_stacked
+from bench.models.gans import GridGenerator
 from bench.randomness import derive_seed, forked_torch_seed
 from bench.training import together
 from bench.training.catalogue import RECIPES
@@ -171,6 +173,13 @@ def test_packs_keep_their_order_where_nobody_asks_for_another() -> None:
     mixed = PackedImages(generators([1]), images(), **given, **rest, reshuffle=True)
     assert torch.equal(kept.draw(0)[0], kept.draw(2)[0])
     assert not torch.equal(mixed.draw(0)[0], mixed.draw(2)[0])
+
+
+def test_points_are_refused() -> None:
+    """By a generator of points: it draws what the data has, so that nothing before the recipe objects."""
+    data = TrainingData(torch.randn(40, 2))
+    with pytest.raises(ModelError, match=r"`packed-images` is trained on images; found samples of shape \(2,\)"):
+        train_game(RECIPES["packed-images"], OPTIONS, [GridGenerator(width=8)], data, seeds=[1], report=lambda _: None)
 
 
 def test_a_batch_larger_than_the_data_is_refused() -> None:

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.data import load_named
+from bench.errors import ModelError
 from bench.models.gans import GridGenerator, PackedDiscriminator
+from bench.models.perceptrons import gan_images
 from bench.randomness import derive_seed, forked_torch_seed
 from bench.training import together
 from bench.training.catalogue import RECIPES
@@ -182,6 +184,14 @@ def test_the_saturating_loss_is_minus_the_discriminators(updates: str) -> None:
     assert float(losses["discriminator"]) == pytest.approx(float(loss_d.detach()), abs=1e-6)
     for parameter, gradient in zip(game.generator.parameters(), wanted, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-3, atol=1e-7)
+
+
+def test_images_are_refused() -> None:
+    """By a generator of images: it draws what the data has, so that nothing before the recipe objects."""
+    model, data = gan_images(shape=(1, 4, 4), latent=2, hidden=[8]), TrainingData(torch.rand(40, 1, 4, 4))
+    said = r"`packed-gan` is trained on points; found samples of shape \(1, 4, 4\); `packed-images` takes images"
+    with pytest.raises(ModelError, match=said):
+        train_game(RECIPES["packed-gan"], OPTIONS, [model], data, seeds=[1], report=lambda _: None)
 
 
 def test_each_epoch_has_every_pack_once() -> None:

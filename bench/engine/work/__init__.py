@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.engine.work import classify, generate, reconstruct, train
+from bench.engine.work import audit, classify, generate, reconstruct, train
 from bench.engine.work.train import Made
 from bench.engine.work.workplace import Workplace
 
@@ -21,4 +21,6 @@ JOBS: Mapping[str, Callable[[Work, Workplace], Made]] = {
     "inspect": reconstruct.inspect,
     "sample": generate.sample,
     "measure": generate.measure,
+    "audit": audit.audit,
+    "rescue": audit.rescue,
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from bench.attacks.attack import Attack
 from bench.attacks.budget import Budget
 from bench.attacks.curve import MISCLASSIFIED, curve
+from bench.attacks.inputs import are_probabilities
 from bench.attacks.padding import call_padded
 from bench.attacks.threat import Threat
 from bench.attacks.verify import check_logits, verify
@@ -20,11 +21,11 @@ from bench.catalogue import import_by_name
 from bench.data.samples import Samples
 from bench.engine.work.calling import classifier
 from bench.engine.work.workplace import VERIFY_BATCH, Workplace
-from bench.errors import DataError, MetricError
+from bench.errors import DataError, MetricError, NoGradientError
 from bench.randomness import derive_seed
 
 
-def _chunk(work: Mapping[str, Any], place: Workplace) -> tuple[Samples, Tensor, Tensor]:
+def chunk(work: Mapping[str, Any], place: Workplace) -> tuple[Samples, Tensor, Tensor]:
     """The samples of a job, with inputs and labels on the device."""
     skip = work["data"]["options"].get("skip", 0)
     samples = place.samples(work["data"]).stretch(work["start"] - skip, work["stop"] - skip)
@@ -33,7 +34,7 @@ def _chunk(work: Mapping[str, Any], place: Workplace) -> tuple[Samples, Tensor, 
     return samples, place.tensor(samples.inputs()), place.tensor(samples.y)
 
 
-def _logits(
+def clean_logits(
     model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, place: Workplace, size: int | None = None
 ) -> Tensor:
     """Clean logits (n, classes), checked."""
@@ -43,7 +44,8 @@ def _logits(
     return logits.clone()
 
 
-def _threat(work: Mapping[str, Any], epsilon: float) -> Threat:
+def threat_of(work: Mapping[str, Any], epsilon: float) -> Threat:
+    """The threat of a job at one radius."""
     low, high = work["data"]["range"] or (float("-inf"), float("inf"))
     return Threat(work["threat"]["norm"], epsilon, low, high)
 
@@ -67,19 +69,22 @@ def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     For a model's own robustness only correctly classified samples are attacked. For transfer every sample is, at every
     epsilon.
     """
-    samples, x, y = _chunk(work, place)
+    samples, x, y = chunk(work, place)
     model, every = classifier(place.model(work["model"]), work["model"]["name"]), work["every"]
-    logits = _logits(model, x, y, place)
+    logits = clean_logits(model, x, y, place)
     seeds = [derive_seed(work["seed"], "target", name) for name in samples.ids]
     targets = choose_targets(work["threat"]["target"], logits, y, seeds)
     radii = work["threat"]["epsilon"]
     correct = logits.argmax(1) == y
     rows = torch.arange(len(x), device=x.device) if every else correct.nonzero().squeeze(1)
     budget = Budget(**work["budget"]) if work["budget"] else None
-    method = Attack(work["attack"]["name"], _threat(work, max(radii)), work["seed"], work["attack"]["options"], budget)
+    method = Attack(
+        work["attack"]["name"], threat_of(work, max(radii)), work["seed"], work["attack"]["options"], budget
+    )
     examples = x.expand(len(radii), *x.shape).clone()
     known = torch.full((len(radii), len(x)), MISCLASSIFIED, dtype=torch.uint8)
     costs = torch.zeros(2, len(radii), len(x))
+    facts: dict[str, Any] = {"epsilon": radii}
 
     def batch(part: slice) -> None:
         chosen = rows[part]
@@ -89,9 +94,14 @@ def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
         def report(share: float) -> None:
             place.report((part.start + share * len(chosen)) / len(rows))
 
-        found = curve(
-            method, model, x[chosen], y[chosen], epsilons=radii, targets=aims, ids=ids, every=every, report=report
-        )
+        try:
+            found = curve(
+                method, model, x[chosen], y[chosen], epsilons=radii, targets=aims, ids=ids, every=every, report=report
+            )
+        except NoGradientError as error:
+            # an outcome, and no accident: nothing was found, and whoever reads it is told why
+            facts["no_gradient"] = str(error)
+            return
         examples[:, chosen] = found.examples
         here = chosen.cpu()
         known[:, here] = found.known
@@ -108,15 +118,15 @@ def attack(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     }
     if targets is not None:
         arrays["targets"] = targets.cpu().numpy()
-    return {"epsilon": radii}, arrays
+    return facts, arrays
 
 
 def judge(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Verify examples on a victim: per epsilon and sample, what the attack achieved."""
-    samples, x, y = _chunk(work, place)
+    samples, x, y = chunk(work, place)
     crafted = place.record(work["examples"]["job"])
     model = classifier(place.model(work["model"]), work["model"]["name"])
-    clean = _logits(model, x, y, place, VERIFY_BATCH)
+    clean = clean_logits(model, x, y, place, VERIFY_BATCH)
     aims = place.tensor(crafted.arrays["targets"]) if "targets" in crafted.arrays else None
     columns: dict[str, list[NDArray[Any]]] = {}
     for level, epsilon in enumerate(work["threat"]["epsilon"]):
@@ -124,7 +134,7 @@ def judge(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
 
         def look(part: slice, examples: Tensor = examples, epsilon: float = epsilon) -> dict[str, NDArray[Any]]:
             goal = None if aims is None else aims[part]
-            seen = verify(model, x[part], y[part], examples[part], threat=_threat(work, epsilon), targets=goal)
+            seen = verify(model, x[part], y[part], examples[part], threat=threat_of(work, epsilon), targets=goal)
             return {name: value.numpy() for name, value in vars(seen).items()}
 
         parts = place.batched(look, len(x), VERIFY_BATCH)
@@ -135,12 +145,15 @@ def judge(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
     arrays["correct"] = (clean.argmax(1) == y).cpu().numpy()
     arrays["label"] = y.cpu().numpy()
     invalid = int((~arrays["valid"]).sum())
-    return {"ids": list(samples.ids), "epsilon": work["threat"]["epsilon"], "invalid": invalid}, arrays
+    facts = {"ids": list(samples.ids), "epsilon": work["threat"]["epsilon"], "invalid": invalid}
+    facts |= {"probabilities": True} if len(clean) > 1 and are_probabilities(clean) else {}
+    facts |= {key: crafted.meta[key] for key in ("no_gradient",) if key in crafted.meta}
+    return facts, arrays
 
 
 def score(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """A user's metric, called as `metric(model, x, examples, y, **options)`: one value a sample, at each epsilon."""
-    _, x, y = _chunk(work, place)
+    _, x, y = chunk(work, place)
     crafted = place.record(work["examples"]["job"])
     model, name = place.model(work["model"]), work["metric"]["name"]
     metric = import_by_name(name)

@@ -38,23 +38,29 @@ def featured(work: Mapping[str, Any], place: Workplace, samples: Tensor, referen
     if "network" not in work:
         basis = f"the samples themselves, not resized; {sizes}"
         return Featured(samples, reference, basis, basis)
-    model, title = place.model(work["network"]), work["network"]["name"]
+    title, who = work["network"]["name"], place.named(work["network"])
+    # in one entry: with two, what is kept no longer has room for features of two networks that take turns
+    model, name = place.kept(f"network {who}", lambda: _digested(work["network"], place))
     if work["network"]["kind"] == "classifier":
         classifier(model, title)(samples[:1])  # some have features of anything: whether samples fit shows at the end
     network = _features(model, title)
-    who = place.named(work["network"])
 
     def taken(which: str, values: Tensor) -> Tensor:
         return place.kept(f"features {who} {which}", lambda: features_of(values, network))
 
     # a network that prepares its inputs says how
     prepared = str(getattr(model, "described", "not resized"))
-    name = _network_digest(model, work["network"])
     drawn = taken(place.named(work["samples"]), samples)
     real = taken(place.named({**work["data"], "real": work["real"]}), reference)
     basis = f"features of network {name}, {prepared}; {sizes}"
     named = f"features of '{title}' ({name}), {prepared}; {sizes}"
     return Featured(drawn, real, basis, named)
+
+
+def _digested(network: Mapping[str, Any], place: Workplace) -> tuple[Any, str]:
+    """A network and the digits that name it."""
+    model = place.model(network)
+    return model, _network_digest(model, network)
 
 
 def _network_digest(model: Any, network: Mapping[str, Any]) -> str:

@@ -17,8 +17,12 @@
 
   function number(value) {
     if (value === null) return "";
-    const text = Math.abs(value) >= 1000 ? value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",") : String(Number(value.toPrecision(4)));
-    return text.replace("-", "−");
+    const size = Math.abs(value);
+    const short = Number(value.toPrecision(4));
+    let text = String(short);
+    if (size >= 1e6 || (size > 0 && size < 1e-4)) text = short.toExponential().replace("+", "");
+    else if (size >= 1000) text = value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
+    return text.replaceAll("-", "−");
   }
 
   function shown(column, row) {

@@ -1,0 +1,86 @@
+"""What a check found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Level = Literal["pass", "warn", "fail"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+Effect = Literal["", "suspect", "masked", "too-weak", "broken-attack"]
+"""What a finding makes of the model (``suspect``, ``masked``) or of the attack (``too-weak``, ``broken-attack``)."""
+
+
+FEWEST = 2
+"""Samples below which a difference is no finding."""
+SHARE = 0.005
+"""Share of all samples from which one is."""
+
+
+def worth_telling(count: int, n: int) -> bool:
+    """Whether so many more broken samples of n make an attack too weak."""
+    return count >= max(FEWEST, SHARE * n)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was computed, and what follows from it.
+
+    Attributes:
+        name: What was computed, in a few words.
+        value: What came of it.
+        threshold: What it was compared with.
+        level: ``pass``, ``warn`` or ``fail``.
+        effect: What it makes of the model or the attack; empty where it passed.
+        sentence: What a reviewer would write.
+        advice: What to try next; empty where nothing needs to be tried.
+    """
+
+    name: str
+    value: float
+    threshold: float
+    level: Level
+    effect: Effect = ""
+    sentence: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check leaves.
+
+    Attributes:
+        findings: What was computed.
+        found: Samples that it showed can be broken at each radius, shape (E, n).
+        took: Samples it took at each radius, shape (E, n).
+    """
+
+    findings: Sequence[Finding]
+    found: NDArray[np.bool_] | None = field(default=None)
+    took: NDArray[np.bool_] | None = field(default=None)
+
+
+def graded(
+    name: str,
+    value: float,
+    *,
+    warn: float,
+    fail: float,
+    effects: tuple[Effect, Effect],
+    sentence: str,
+    advice: str,
+) -> Finding:
+    """A finding whose value is better the smaller it is: it passes up to `warn`, and fails above `fail`.
+
+    >>> graded("share", 0.3, warn=0.0, fail=0.1, effects=("suspect", "masked"), sentence="s", advice="a").effect
+    'masked'
+    """
+    if value <= warn:
+        return Finding(name, value, warn, "pass")
+    if value <= fail:
+        return Finding(name, value, warn, "warn", effects[0], sentence, advice)
+    return Finding(name, value, fail, "fail", effects[1], sentence, advice)

@@ -1,0 +1,95 @@
+"""Do attacks that need no gradient break what attacks by gradients cannot?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.audit.case import Case, Chosen
+from bench.audit.finding import Checked, Finding
+from bench.chance import at_least
+from bench.errors import ModelError
+
+_LEVEL = 0.05
+"""Largest probability of calling chance a better attack."""
+_FEWEST = 3
+
+
+def gradient_free(
+    case: Case, earlier: Checked, *, samples: int = 40, queries: int = 200, draws: int = 20, thorough: bool = False
+) -> Checked:
+    """Square, noise and one step of the gradient on samples that a better gradient attack has tried.
+
+    On an honest model an attack that sees the gradient breaks more than one that does not. So the samples are compared
+    one by one: those that fall to the gradient-free attack alone against those that fall to the gradient attack alone.
+
+    Args:
+        case: What to attack.
+        earlier: What the check `stronger` found and took.
+        samples: Samples to attack, at the most.
+        queries: Of Square.
+        draws: Of noise, for each sample.
+        thorough: Take as many samples as are asked for, whatever they cost.
+
+    Source: Carlini et al. 2019, sections 5.6 and 5.9; Athalye, Carlini, Wagner 2018, section 3.1.
+    """
+    assert earlier.took is not None and earlier.found is not None  # noqa: S101, PT018 - `stronger` always leaves both
+    found = np.zeros_like(case.broken)
+    level = next((each for each in reversed(range(len(case.epsilons))) if earlier.took[each].sum() >= _FEWEST), None)
+    if level is None:
+        return Checked([Finding("gradient-free attacks that do better", 0.0, _LEVEL, "pass")], found)
+    taken = np.flatnonzero(earlier.took[level])
+    by_gradient = earlier.found[level]
+    findings = []
+    for name, options, passes in _attacks(case, queries, draws):
+        chosen = taken[np.argsort(-case.margin[level][taken], kind="stable")]
+        count = samples if thorough else case.affordable(0.06, passes, most=samples)
+        chosen = np.sort(chosen[:count])
+        tried = _tried(case, name, chosen, case.epsilons[level], options)
+        found[level, chosen[tried]] = True
+        findings.append(compared(name, tried, by_gradient[chosen], case.epsilons[level]))
+    return Checked(findings, found)
+
+
+def gradient_free_long(case: Case, earlier: Checked) -> Checked:
+    """The same for longer, beside AutoAttack: 2,000 queries and 10,000 draws of noise."""
+    return gradient_free(case, earlier, samples=100, queries=2000, draws=10_000, thorough=True)
+
+
+def _attacks(case: Case, queries: int, draws: int) -> list[tuple[str, Mapping[str, Any], float]]:
+    if case.norm == "l1":
+        return []
+    return [
+        ("square", {"queries": queries}, queries),
+        ("noise", {"repeats": draws, "law": "uniform"}, draws + 1),
+        ("fgsm", {}, 4),
+    ]
+
+
+def _tried(case: Case, name: str, chosen: Chosen, epsilon: float, options: Mapping[str, Any]) -> NDArray[np.bool_]:
+    try:
+        return case.attack(name, chosen, epsilon, options, version=name).broken
+    except ModelError:
+        if name == "fgsm":  # there is no gradient, as another check says
+            return np.zeros(len(chosen), np.bool_)
+        raise
+
+
+def compared(name: str, tried: NDArray[np.bool_], by_gradient: NDArray[np.bool_], epsilon: float) -> Finding:
+    """An attack that should not do better beside the gradient attack, sample by sample."""
+    alone, other = int((tried & ~by_gradient).sum()), int((by_gradient & ~tried).sum())
+    chance = at_least(alone, alone + other)
+    title = f"samples that fall to {name} alone"
+    if alone < _FEWEST or chance > _LEVEL:
+        return Finding(title, alone, _FEWEST, "pass")
+    sentence = (
+        f"at {epsilon:.3g} {name} breaks {alone} of {len(tried)} samples that the best attack by gradients cannot, "
+        "and that "
+        f"one breaks {other} that {name} cannot (p = {chance:.1g} if the two were as good): the gradients mislead"
+    )
+    return Finding(
+        title, alone, _FEWEST, "fail", "masked", sentence, "find what hides the gradient; count attacks that need none"
+    )

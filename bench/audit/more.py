@@ -1,0 +1,47 @@
+"""Does more of the same attack break more?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bench.audit.case import Case
+from bench.audit.finding import SHARE, Checked, Finding, worth_telling
+
+
+def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, samples: int = 100) -> Checked:
+    """The attack with twice its steps or queries, or with more restarts, on the samples nearest to the boundary.
+
+    Args:
+        case: What to attack.
+        name: The attack.
+        options: Its options.
+        what: Which of them to raise: ``steps``, ``queries`` or ``restarts``.
+        samples: Samples to take over all radii, at the most.
+
+    Source: Carlini et al. 2019, section 5.2.
+    """
+    longer = {**options, what: options[what] + 4 if what == "restarts" else 2 * options[what]}
+    if options.get("step_size") is not None and what == "steps":
+        longer["step_size"] = options["step_size"]
+    found, levels = np.zeros_like(case.broken), len(case.epsilons)
+    findings = []
+    for level in range(levels):
+        chosen = case.nearest(-(-samples // levels), level)
+        if len(chosen):
+            tried = case.attack(name, chosen, case.epsilons[level], longer, version=f"more {what}")
+            found[level, chosen[tried.broken]] = True
+        fallen, n = int(found[level].sum()), case.broken.shape[1]
+        title = f"samples that fall to {longer[what]} {what} at {case.epsilons[level]:.3g}"
+        if not worth_telling(fallen, n):
+            findings.append(Finding(title, fallen / n, SHARE, "pass"))
+            continue
+        sentence = (
+            f"at {case.epsilons[level]:.3g} the same attack with {longer[what]} {what} in place of {options[what]} "
+            "breaks "
+            f"{fallen} of {len(chosen)} samples that it left standing"
+        )
+        findings.append(Finding(title, fallen / n, SHARE, "fail", "too-weak", sentence, f"give the attack more {what}"))
+    return Checked(findings, found)

@@ -1,0 +1,47 @@
+"""Does the scale of the logits hide the model?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.audit.case import Case
+from bench.audit.finding import Checked, Finding
+from bench.audit.gradient_free import compared
+from bench.errors import ModelError
+
+_STEPS = 10
+_SCALE = 4.0
+"""Difference of the two largest logits that a cross-entropy in float32 works well with."""
+
+
+def rescaled(case: Case, *, samples: int = 24) -> Checked:
+    """PGD on the cross-entropy, and the same on a copy of the model whose logits are divided by their scale.
+
+    Dividing the logits changes no answer. An attack that does better on the copy was hindered by saturation.
+
+    Args:
+        case: What to attack.
+        samples: Samples to attack, at the most.
+
+    Source: Carlini and Wagner 2016 (Defensive distillation is not robust); Croce and Hein 2020, section 3.
+    """
+    found = np.zeros_like(case.broken)
+    level = next((each for each in reversed(range(len(case.epsilons))) if (~case.broken[each]).sum() >= 3), None)
+    if level is None:
+        return Checked([Finding("samples that fall to rescaled logits alone", 0.0, 3.0, "pass")], found)
+    chosen = case.nearest(case.affordable(0.03, 6.0 * _STEPS, most=samples), level)
+    ordered = case.logits(case.batch(chosen)[0]).topk(2, 1).values
+    temperature = max(float((ordered[:, 0] - ordered[:, 1]).median()) / _SCALE, 1e-6)
+    name = "l1-apgd" if case.norm == "l1" else "pgd"
+    outcomes = []
+    for divisor in (1.0, temperature):
+        try:
+            options = {"steps": _STEPS, "temperature": divisor}
+            outcomes.append(case.attack(name, chosen, case.epsilons[level], options, version="rescaled").broken)
+        except ModelError:
+            outcomes.append(np.zeros(len(chosen), np.bool_))
+    found[level, chosen[outcomes[1]]] = True
+    finding = compared(
+        f"the same attack on logits divided by {temperature:.3g}", outcomes[1], outcomes[0], case.epsilons[level]
+    )
+    return Checked([finding], found)

@@ -1,0 +1,74 @@
+"""Do samples fall to better attacks that the attacks of the evaluation left standing?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.audit.case import Case
+from bench.audit.finding import SHARE, Checked, Finding, worth_telling
+from bench.errors import ModelError
+
+
+def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool = False) -> Checked:
+    """Auto-PGD on the samples that stand nearest to the decision boundary: on the cross-entropy, then towards classes.
+
+    What falls is a fact and no estimate: the row's robust accuracy is too high by at least as much.
+
+    Args:
+        case: What to attack.
+        samples: Samples to take over all radii, at the most.
+        steps: Steps of Auto-PGD; both losses together.
+        thorough: Attack with AutoAttack's own parts and lengths.
+
+    Source: Carlini et al. 2019, section 4 (stronger attacks, per example); Croce and Hein 2020.
+    """
+    levels = len(case.epsilons)
+    found, took = np.zeros_like(case.broken), np.zeros_like(case.broken)
+    budget = samples if thorough else case.affordable(0.12, 7.5 * steps, least=8 * levels, most=samples)
+    # the largest radius first: what is left of its share goes to the smaller ones
+    for level in reversed(range(levels)):
+        chosen = case.nearest(-(-budget // (level + 1)), level)
+        budget -= len(chosen)
+        took[level, chosen] = True
+        for name, options in _attacks(case, steps, thorough):
+            left = chosen[~found[level, chosen]]
+            if len(left) == 0:
+                break
+            try:
+                tried = case.attack(name, left, case.epsilons[level], options, version="stronger")
+            except ModelError:
+                break  # no gradient at all: another check says so
+            found[level, left[tried.broken]] = True
+    fallen, n = [int(row.sum()) for row in found], case.broken.shape[1]
+    what = "AutoAttack" if thorough else "a short Auto-PGD"
+    findings = [_finding(case, level, what, fallen[level], int(took[level].sum()), n) for level in range(levels)]
+    return Checked(findings, found, took)
+
+
+def with_autoattack(case: Case, *, samples: int = 200) -> Checked:
+    """AutoAttack on the samples that stand nearest to the decision boundary; see `stronger`."""
+    return stronger(case, samples=samples, thorough=True)
+
+
+def _attacks(case: Case, steps: int, thorough: bool) -> list[tuple[str, dict[str, object]]]:
+    if case.norm == "l1":
+        return [("l1-apgd", {"steps": 2 * steps, "loss": loss}) for loss in ("cross-entropy", "dlr")]
+    if thorough:
+        return [("autoattack", {})]
+    if case.targets is not None:
+        return [("apgd-ce", {"steps": steps}), ("pgd", {"steps": steps, "loss": "margin"})]
+    return [("apgd-ce", {"steps": steps}), ("apgd-t", {"steps": steps, "targets": 2})]
+
+
+def _finding(case: Case, level: int, what: str, fallen: int, took: int, n: int) -> Finding:
+    name, share = f"samples that fall to {what} at {case.epsilons[level]:.3g}", fallen / n
+    if not worth_telling(fallen, n):
+        return Finding(name, share, SHARE, "pass")
+    sentence = (
+        f"at {case.epsilons[level]:.3g} {what} breaks {fallen} of the {took} samples that stood nearest to "
+        "the "
+        f"boundary: robust accuracy is too high by at least {share:.1%}"
+    )
+    return Finding(
+        name, share, SHARE, "fail", "too-weak", sentence, "attack with autoattack, or with more steps and restarts"
+    )

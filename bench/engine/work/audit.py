@@ -1,0 +1,176 @@
+"""Jobs of an audit: one check of one model, and what is tried on a model that a check finds masked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.attacks.curve import MISCLASSIFIED
+from bench.audit.case import Case, Chosen
+from bench.audit.catalogue import CHECKS
+from bench.audit.finding import LEVELS, Checked
+from bench.audit.planted import planted
+from bench.audit.rescue import rescue as rescue_from
+from bench.data.samples import Samples
+from bench.engine.store import Record
+from bench.engine.work.calling import classifier
+from bench.engine.work.classify import chunk, threat_of
+from bench.engine.work.workplace import Workplace
+
+_JOINED = ("correct", "source_correct")
+
+
+def audit(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """One check: its findings as facts, and the samples it showed can be broken."""
+    entry = CHECKS[work["check"]["name"]]
+    if entry.name == "planted":
+        return _left(_planted(work, place), {"forwards": 0.0, "backwards": 0.0})
+    case = _case(work, place)
+    options: dict[str, Any] = {}
+    if "attack" in work:
+        options |= {"name": work["attack"]["name"], "options": work["attack"]["options"]}
+    if entry.name == "watched":
+        options["cost"] = _cost(_records(work["outcomes"], place)[work["watched"]]) / max(1, len(case.ids))
+    if "what" in work:
+        options["what"] = work["what"]
+    if "others" in work:
+        options["others"] = _others(work["others"], place)
+    earlier = [] if "earlier" not in work else [_checked(place.record(work["earlier"]["job"]))]
+    return _left(entry.load()(case, *earlier, **options), case.spent)
+
+
+def _left(checked: Checked, spent: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    facts = {"findings": [asdict(finding) for finding in checked.findings], **spent}
+    arrays = {name: values for name in ("found", "took") if (values := getattr(checked, name)) is not None}
+    # equal findings have equal contents: what other jobs make of them depends on these and not on the minute
+    grades = [LEVELS.index(finding.level) for finding in checked.findings]
+    arrays["levels"] = np.array(grades, np.int8)
+    arrays["values"] = np.array([finding.value for finding in checked.findings], np.float64)
+    return facts, arrays
+
+
+def _checked(record: Record) -> Checked:
+    """What an earlier check left for this one."""
+    return Checked((), record.arrays["found"], record.arrays["took"])
+
+
+def _planted(work: Mapping[str, Any], place: Workplace) -> Checked:
+    threat = work["threat"]
+    samples = place.samples(work["data"])
+    box = work["data"]["range"] or (float("-inf"), float("inf"))
+    return planted(
+        name=work["attack"]["name"],
+        options=work["attack"]["options"],
+        norm=threat["norm"],
+        epsilons=threat["epsilon"],
+        box=(box[0], box[1]),
+        shape=samples.x.shape[1:],
+        targeted=threat["target"] != "none",
+        device=place.device,
+    )
+
+
+def _records(outcomes: Mapping[str, Any], place: Workplace) -> list[list[Record]]:
+    """The verified outcomes of each attack, chunk by chunk."""
+    return [[place.record(job) for job in jobs] for jobs in outcomes["jobs"]]
+
+
+def _cost(records: Sequence[Record]) -> float:
+    """Forward passes plus two a backward pass that an attack made for all samples and radii."""
+    return float(sum(record.arrays["forwards"].sum() + 2 * record.arrays["backwards"].sum() for record in records))
+
+
+def _case(work: Mapping[str, Any], place: Workplace) -> Case:
+    """The model with what the attacks left standing."""
+    attacks = _records(work["outcomes"], place)
+    ids = [name for record in attacks[0] for name in record.meta["ids"]]
+    correct = np.concatenate([record.arrays["correct"] for record in attacks[0]])
+    broken = np.repeat(~correct[None], len(work["threat"]["epsilon"]), 0)
+    margin = np.full(broken.shape, -np.inf, np.float32)
+    for records in attacks:
+        reached, reach, valid = (
+            np.concatenate([record.arrays[name] for record in records], 1) for name in ("reached", "margin", "valid")
+        )
+        broken |= reached
+        margin = np.maximum(margin, np.where(valid, reach, -np.inf))
+    threat = threat_of(work, max(work["threat"]["epsilon"]))
+    skip = work["data"]["options"].get("skip", 0)
+    samples: Samples = place.samples(work["data"]).stretch(work["start"] - skip, work["stop"] - skip)
+    bare = place.model(work["model"])
+    targets = _targets(work, place)
+
+    def batch(chosen: Chosen) -> tuple[Tensor, Tensor]:
+        assert samples.y is not None  # noqa: S101 - classifiers are judged by labels, or their attacks have failed
+        part = Samples(samples.x[chosen], samples.y[chosen], ())
+        return place.tensor(part.inputs()), place.tensor(part.y)
+
+    return Case(
+        model=classifier(bare, work["model"]["name"]),
+        bare=bare,
+        batch=batch,
+        ids=ids,
+        norm=threat.norm,
+        epsilons=work["threat"]["epsilon"],
+        box=(threat.low, threat.high),
+        seed=work["seed"],
+        correct=correct,
+        broken=broken,
+        margin=margin,
+        passes=sum(map(_cost, attacks)),
+        targets=targets,
+    )
+
+
+def _targets(work: Mapping[str, Any], place: Workplace) -> NDArray[np.int64] | None:
+    """The classes to reach, as the first attack had them."""
+    if "crafted" not in work:
+        return None
+    (jobs,) = work["crafted"]["jobs"]
+    return np.concatenate([place.record(job).arrays["targets"] for job in jobs])
+
+
+def _others(others: Mapping[str, Any], place: Workplace) -> list[tuple[str, Callable[[int, Chosen], Tensor]]]:
+    """The examples that the evaluation's attacks crafted on its other models."""
+
+    def examples(jobs: Sequence[str]) -> Callable[[int, Chosen], Tensor]:
+        def of(level: int, chosen: Chosen) -> Tensor:
+            whole = np.concatenate([place.record(job).arrays["examples"][level] for job in jobs])
+            return torch.from_numpy(whole[chosen])
+
+        return of
+
+    return [(name, examples(jobs)) for name, jobs in zip(others["names"], others["jobs"], strict=True)]
+
+
+def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Attack a masked model by other means; an outcome without examples where nothing is masked."""
+    records = [place.record(job) for jobs in work["checks"]["jobs"] for job in jobs]
+    effects = {finding["effect"] for record in records for finding in record.meta["findings"]}
+    case = _case(work, place)
+    _, x, y = chunk(work, place)
+    levels = len(case.epsilons)
+    examples = x.expand(levels, *x.shape).clone()
+    known = np.full((levels, len(x)), MISCLASSIFIED, np.uint8)
+    costs = np.zeros((2, levels, len(x)), np.float32)
+    facts: dict[str, Any] = {"epsilon": list(case.epsilons), "tried": []}
+    if effects & {"masked", "suspect"}:
+        others = [(w["name"], classifier(place.model(w), w["name"])) for w in work["others"]["models"]]
+        tried = rescue_from(case, x, y, others, ids=case.ids)
+        examples, known, costs = tried.examples, tried.known, tried.costs
+        facts["tried"] = tried.names
+    arrays = {
+        "examples": examples.cpu().numpy(),
+        "known": known,
+        "source_correct": case.correct,
+        "forwards": costs[0],
+        "backwards": costs[1],
+    }
+    if case.targets is not None:
+        arrays["targets"] = case.targets
+    return facts, arrays

@@ -1,0 +1,251 @@
+"""Is this run worse than that one? Row by row, sample by sample, with an answer that says how sure it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bench.results.joining import Answer, Comparison, Pair, pair_up
+from bench.results.paired import Flips, flips, holm, smallest_drop, welch
+from bench.results.snapshot import Gated, Snapshot
+
+UNCOMPARED: tuple[Answer, ...] = ("missing", "not-measured", "different-data", "incomparable")
+_ALIKE = 0.98
+"""Share of equal outcomes above which a row that is gone and one that is new are taken for the same, renamed."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a gate says of a run.
+
+    Attributes:
+        suite: Name of the suite.
+        rows: What came of each row.
+        notes: What holds for the whole, one sentence each.
+    """
+
+    suite: str
+    rows: tuple[Comparison, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def count(self, *answers: Answer) -> int:
+        """How many rows have one of these answers."""
+        return sum(row.answer in answers for row in self.rows)
+
+    @property
+    def compared(self) -> int:
+        """How many rows were compared."""
+        return self.count("pass", "improved", "regression", "inconclusive")
+
+    def exit_code(self, *, inconclusive_fails: bool = False) -> int:
+        """0 pass; 1 a regression; 3 something could not be compared, or nothing was; 4 inconclusive, if that fails."""
+        if self.count("regression"):
+            return 1
+        if self.count(*UNCOMPARED) or not self.compared:
+            return 3
+        return 4 if inconclusive_fails and self.count("inconclusive") else 0
+
+
+def gate(now: Snapshot, before: Snapshot, *, whole: bool = False) -> Gate:
+    """Compare a run with a baseline.
+
+    Args:
+        now: The run. It says which rows are gated, and how.
+        before: The baseline, or another run.
+        whole: Compare every row that both have, and not only those that are gated.
+
+    A row is compared *exactly* where nothing differs that its figure may depend on: CPU, processor, torch, threads,
+    the weights of the model, and all code behind it is of this package. Then any sample lost is a regression, unless
+    the tolerance allows it. Elsewhere a drop above the tolerance is a regression if it is no chance: one-sided exact
+    McNemar test on the samples that flipped (the sign test, for figures that are not yes or no), Holm's correction over
+    all rows, at the suite's level. A drop that may be chance is inconclusive.
+    """
+    rules = dict(now.gated)
+    if whole:
+        rules = {name: now.gated.get(name, Gated()) for name, row in now.rows.items() if row.direction != "neither"}
+    answers: dict[str, Comparison] = {}
+    pairs: list[Pair] = []
+    for row, rule in rules.items():
+        pair = pair_up(row, rule, now, before)
+        if isinstance(pair, Comparison):
+            answers[row] = pair
+        else:
+            pairs.append(pair)
+    gone = [row for row in (before.gated if not whole else before.rows) if row not in now.rows]
+    for comparison in _decided(pairs, now, before):
+        answers[comparison.row] = _with_cost(comparison, now, before) if not whole else comparison
+    answers = {row: answers[row] for row in rules}
+    new = [row for row, comparison in answers.items() if comparison.answer == "new"]
+    for row in gone:
+        answers[row] = _gone(row, new, now, before)
+    return Gate(now.suite, tuple(answers.values()), tuple(_notes(now, before)))
+
+
+def _notes(now: Snapshot, before: Snapshot) -> list[str]:
+    """What a reader must know of the two runs."""
+    notes = []
+    if now.device != before.device:
+        notes.append(
+            f"the run is from {now.device}, the baseline from {before.device}: rows are compared by statistics"
+        )
+    other = [key for key in ("processor", "torch", "threads") if now.machine.get(key) != before.machine.get(key)]
+    if now.device == before.device and other:
+        facts = ", ".join(f"{key} {before.machine.get(key)} then, {now.machine.get(key)} now" for key in other)
+        notes.append(f"another machine, so that rows are compared by statistics: {facts}")
+    if now.origin.get("seed") != before.origin.get("seed"):
+        notes.append(f"the run has seed {now.origin.get('seed')}, the baseline {before.origin.get('seed')}")
+    return notes
+
+
+def _exact(pair: Pair, now: Snapshot, before: Snapshot) -> bool:
+    """Whether the two figures would be equal if nothing had been changed."""
+    if pair.rule.compare != "auto":
+        return pair.rule.compare == "exact"
+    same = all(now.machine.get(key) == before.machine.get(key) for key in ("processor", "torch", "threads"))
+    alike = pair.now.model == pair.before.model and pair.now.ours and pair.before.ours
+    return now.device == before.device == "cpu" and same and alike and pair.now.trials == pair.before.trials
+
+
+def _decided(pairs: Sequence[Pair], now: Snapshot, before: Snapshot) -> list[Comparison]:
+    """The answers to rows that both runs have; chance is judged over all of them together."""
+    exact = {pair.row: _exact(pair, now, before) for pair in pairs}
+    tested = [pair for pair in pairs if not exact[pair.row]]
+    chances = {pair.row: _chances(pair) for pair in tested}
+    adjusted = {
+        which: dict(zip(chances, holm([chances[row][which] for row in chances]), strict=True)) for which in (0, 1)
+    }
+    answers = []
+    for pair in pairs:
+        if exact[pair.row]:
+            answers.append(_decide_exactly(pair))
+        else:
+            answers.append(_decide(pair, adjusted[0][pair.row], adjusted[1][pair.row], now.level, len(tested)))
+    return answers
+
+
+def _chances(pair: Pair) -> tuple[float, float]:
+    """Probabilities of so large a drop, and of so large a gain, by chance; of a single trial nothing is known."""
+    if pair.trials is None:
+        found = flips(pair.worse)
+        return found.p_drop, found.p_gain
+    if min(map(len, pair.trials)) < 2:
+        return 1.0, 1.0
+    return welch(*pair.trials, higher_is_better=pair.now.direction != "lower")
+
+
+def _decide_exactly(pair: Pair) -> Comparison:
+    found = flips(pair.worse)
+    lost, gained = _names(pair, 1), _names(pair, -1)
+    answer: Answer
+    if found.lost == found.gained == 0:
+        answer, sentence = "pass", f"equal in all {found.n} outcomes" if pair.trials is None else "equal"
+    elif found.lost and (pair.rule.tolerance == 0 or found.drop > pair.rule.tolerance):
+        answer = "regression"
+        sentence = f"{_changed(pair, found)}, where nothing may change (same weights, data, processor and torch)"
+    else:
+        answer = "improved" if found.drop < 0 else "pass"
+        sentence = f"{_changed(pair, found)}" + (", within the tolerance" if found.lost else "")
+    return _comparison(pair, answer, sentence, "exact", found, lost, gained)
+
+
+def _decide(pair: Pair, p_drop: float, p_gain: float, level: float, rows: int) -> Comparison:
+    found = flips(pair.worse)
+    tolerance, how = pair.rule.tolerance, "paired" if pair.trials is None else "trials"
+    over = f" over {rows} rows" if rows > 1 else ""
+    answer: Answer
+    if found.drop > tolerance + 1e-12:
+        answer = "regression" if p_drop <= level else "inconclusive"
+        sentence = f"{_changed(pair, found)}; p = {p_drop:.2g}{over}"
+        if answer == "inconclusive":
+            sentence += f", which may be chance{_could_see(pair, found, level / rows)}"
+    elif p_gain <= level and found.drop < 0:
+        answer, sentence = "improved", f"{_changed(pair, found)}; p = {p_gain:.2g}{over}"
+    else:
+        answer = "pass"
+        sentence = _changed(pair, found) + _could_see(pair, found, level / rows)
+    return _comparison(pair, answer, sentence, how, found, _names(pair, 1), _names(pair, -1), p_drop)
+
+
+def _comparison(
+    pair: Pair,
+    answer: Answer,
+    sentence: str,
+    how: str,
+    found: Flips,
+    lost: tuple[str, ...],
+    gained: tuple[str, ...],
+    p: float = math.nan,
+) -> Comparison:
+    figures = (pair.before.value, pair.now.value)
+    return Comparison(pair.row, answer, sentence + pair.note, *figures, how, found.n, lost, gained, p)
+
+
+def _names(pair: Pair, sign: int) -> tuple[str, ...]:
+    """The samples that are worse (1) or better (-1)."""
+    return tuple(pair.ids[place] for place in np.flatnonzero(pair.worse * sign > 0).tolist() if pair.ids)
+
+
+def _changed(pair: Pair, found: Flips) -> str:
+    """What changed, in words."""
+    if pair.trials is not None:
+        return f"{pair.before.value:.4g} before, {pair.now.value:.4g} now ({len(pair.trials[1])} trials)"
+    if found.lost == found.gained == 0:
+        return f"no outcome of {found.n} changed"
+    return f"{found.lost} of {found.n} lost, {found.gained} gained"
+
+
+def _could_see(pair: Pair, found: Flips, level: float) -> str:
+    """The smallest drop that would have been told from chance."""
+    if pair.trials is not None:
+        return "" if min(map(len, pair.trials)) > 1 else "; one trial says nothing of chance, give the model more"
+    smallest = smallest_drop(found.gained, found.n, level)
+    if math.isnan(smallest):
+        return f"; {found.n} samples are too few to tell any drop from chance"
+    return f"; the smallest drop that could have been told from chance is {100 * smallest:.2g} % of the samples"
+
+
+def _with_cost(comparison: Comparison, now: Snapshot, before: Snapshot) -> Comparison:
+    """The answer with what its row costs: passes and memory, which are counted, and not seconds."""
+    found, earlier = now.rows[comparison.row], before.rows[comparison.row]
+    complaints = []
+    for name, share, then, here in (
+        ("forward passes a sample", now.passes, earlier.forwards, found.forwards),
+        ("backward passes a sample", now.passes, earlier.backwards, found.backwards),
+        ("MiB of memory", now.memory if now.device == before.device else None, earlier.memory, found.memory),
+    ):
+        if share is not None and here > then * (1 + share) + 0.5:
+            growth = f" ({here / then - 1:+.0%}, allowed {share:+.0%})" if then else ""
+            complaints.append(f"it needs {here:,.4g} {name}, {then:,.4g} before{growth}")
+    if not complaints:
+        return comparison
+    return replace(comparison, answer="regression", sentence="; ".join([comparison.sentence, *complaints]))
+
+
+def _gone(row: str, new: Sequence[str], now: Snapshot, before: Snapshot) -> Comparison:
+    """A row of the baseline that the run has not; where a new row has its outcomes, that it was renamed."""
+    figure = before.rows[row].value if row in before.rows else math.nan
+    for candidate in new:
+        if row in before.rows and _same_outcomes(row, candidate, now, before):
+            sentence = (
+                f"it is gone, and '{candidate}' has the same outcomes: if it was renamed, write the baseline anew "
+                f"with `bench baseline`"
+            )
+            return Comparison(row, "missing", sentence, figure)
+    sentence = (
+        "it is in the baseline and the suite has no such row any more; if that is meant, write the baseline anew with "
+        "`bench baseline`"
+    )
+    return Comparison(row, "missing", sentence, figure)
+
+
+def _same_outcomes(gone: str, new: str, now: Snapshot, before: Snapshot) -> bool:
+    if now.rows[new].data != before.rows[gone].data or now.ids(new) != before.ids(gone):
+        return False
+    first, after = before.values(gone), now.values(new)
+    if len(first) != len(after) or any(a.shape != b.shape for a, b in zip(first, after, strict=True)):
+        return False
+    equal = np.concatenate(first) == np.concatenate(after)
+    return bool(equal.mean() >= _ALIKE)

@@ -1,0 +1,126 @@
+"""A row in two runs: what they have in common, or why they cannot be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.results.paired import worsening
+from bench.results.snapshot import Gated, Recorded, Snapshot
+
+Answer = Literal[
+    "pass", "improved", "regression", "inconclusive", "new", "missing", "not-measured", "different-data", "incomparable"
+]
+"""What a gate says of a row. The last four say that it could not be compared, and why."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of one row.
+
+    Attributes:
+        row: Its id.
+        answer: The answer.
+        sentence: Why, for a reader.
+        before: The figure of the baseline; NaN where there is none.
+        now: The figure of the run.
+        how: ``exact``, ``paired`` or ``trials``; empty where nothing was compared.
+        n: Samples that were compared, over all trials.
+        lost: Names of the samples that are worse now.
+        gained: Names of those that are better.
+        p: Adjusted probability of the drop if it were chance; NaN where none was computed.
+    """
+
+    row: str
+    answer: Answer
+    sentence: str
+    before: float = math.nan
+    now: float = math.nan
+    how: str = ""
+    n: int = 0
+    lost: tuple[str, ...] = ()
+    gained: tuple[str, ...] = ()
+    p: float = math.nan
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row in both runs, with the samples they share.
+
+    Attributes:
+        row: Its id.
+        rule: How to compare it.
+        before: The row of the baseline.
+        now: The row of the run.
+        worse: By how much each sample is worse now.
+        ids: Their names; with several trials the trial stands before them.
+        trials: The figures of both where trials have single figures, and no samples.
+    """
+
+    row: str
+    rule: Gated
+    before: Recorded
+    now: Recorded
+    worse: NDArray[np.float64]
+    ids: Sequence[str]
+    trials: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    note: str = ""
+
+
+def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Comparison:
+    """A row with what both runs have of it, or why it cannot be compared."""
+    found = now.rows[row]
+    if found.status != "ok" or math.isnan(found.value):
+        reason = f"{found.status}: {found.message}" if found.status != "ok" else f"no figure: {found.message}"
+        return Comparison(row, "not-measured", f"not measured: {reason}")
+    if found.direction == "neither":
+        sentence = "its metric has no better direction, so that nothing can be a drop; leave it out of the suite's gate"
+        return Comparison(row, "incomparable", sentence, now=found.value)
+    earlier = before.rows.get(row)
+    if earlier is None or earlier.status != "ok" or math.isnan(earlier.value):
+        sentence = "not in the baseline yet; look at its figure, then write the baseline anew with `bench baseline`"
+        return Comparison(row, "new", sentence, now=found.value)
+    figures = (earlier.value, found.value)
+    if found.data != earlier.data:
+        sentence = (
+            f"its data has changed (its hash was {earlier.data[:12]} and is {found.data[:12]}), so that samples cannot "
+            f"be compared; if that is meant, write the baseline anew with `bench baseline`"
+        )
+        return Comparison(row, "different-data", sentence, *figures)
+    if found.direction != earlier.direction or bool(found.samples) != bool(earlier.samples):
+        return Comparison(row, "incomparable", "its metric has changed its meaning; write the baseline anew", *figures)
+    higher, after, first = found.direction != "lower", now.values(row), before.values(row)
+    if not found.samples:
+        trials = (np.concatenate(first), np.concatenate(after))
+        worse = worsening([earlier.value], [found.value], higher_is_better=higher)
+        return Pair(row, rule, earlier, found, worse, (), trials)
+    ids, worse, lacking = _joined(row, now, before, higher)
+    if len(worse) == 0:
+        return Comparison(row, "different-data", "the two runs have no sample in common", *figures)
+    note = f"; compared on the {len(worse)} outcomes that both have ({lacking} are in one alone)" if lacking else ""
+    return Pair(row, rule, earlier, found, worse, ids, note=note)
+
+
+def _joined(row: str, now: Snapshot, before: Snapshot, higher: bool) -> tuple[list[str], NDArray[np.float64], int]:
+    """Samples of a row that both runs have, by how much each is worse, and how many one run alone has."""
+    after, first = now.values(row), before.values(row)
+    here = {name: place for place, name in enumerate(now.ids(row))}
+    there = {name: place for place, name in enumerate(before.ids(row))}
+    common = [name for name in here if name in there]
+    at_now, at_before = [here[name] for name in common], [there[name] for name in common]
+    ids: list[str] = []
+    parts: list[NDArray[np.float64]] = []
+    total = sum(map(len, after)) + sum(map(len, first))
+    for trial in range(min(len(after), len(first)) if common else 0):
+        worse = worsening(first[trial][at_before], after[trial][at_now], higher_is_better=higher)
+        counted = ~np.isnan(worse)
+        prefix = f"trial {trial}: " if max(len(after), len(first)) > 1 else ""
+        ids += [prefix + name for name, counts in zip(common, counted.tolist(), strict=True) if counts]
+        parts.append(worse[counted])
+    joined = np.concatenate(parts) if parts else np.empty(0)
+    return ids, joined, total - 2 * sum(len(common) for _ in parts)

@@ -1,0 +1,145 @@
+"""From the findings of an audit to two verdicts: of a row, and of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.audit.finding import worth_telling
+from bench.engine.store import Record
+from bench.results.classified import Classified
+from bench.suite.jobs import AuditCell
+
+TRUSTED, SUSPECT, MASKED = "trusted", "suspect", "masked"
+ADEQUATE, TOO_WEAK, BROKEN = "adequate", "too-weak", "broken-attack"
+_WORSE = {"": 0, SUSPECT: 1, MASKED: 2}
+RANK = {"unaudited": 0, TRUSTED: 0, SUSPECT: 1, MASKED: 2}
+"""What a verdict does to a model's place: one with a larger number never stands above one with a smaller."""
+_TOLD = 3
+"""Findings that a reason names at the most."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A finding as a report shows it.
+
+    Attributes:
+        check: Name of the check.
+        attack: Label of the attack it is of; empty where it is of the model.
+        trial: Trial of the model; None for a check of an attack alone.
+        finding: Its fields.
+    """
+
+    check: str
+    attack: str
+    trial: int | None
+    finding: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What an audit says of a model in an evaluation.
+
+    Attributes:
+        verdict: ``trusted``, ``suspect`` or ``masked``.
+        reason: What a reviewer would write, and what to try next.
+        told: All findings.
+        broken: For each broken attack, why it is called so.
+        found: For each trial the samples that checks showed can be broken, shape (E, n).
+        passes: Forward passes plus two a backward pass that the checks made.
+    """
+
+    verdict: str
+    reason: str
+    told: tuple[Told, ...]
+    broken: Mapping[str, str]
+    found: tuple[NDArray[np.bool_], ...]
+    passes: float
+
+
+def judge(audit: AuditCell, read: Callable[[str], Record], outcomes: Sequence[Classified]) -> Judged:
+    """The verdict on a model.
+
+    Args:
+        audit: Where its checks are; all have ended well.
+        read: The record of a job.
+        outcomes: What one of the evaluation's attacks left, for each trial: says how many samples and radii there are.
+    """
+    told: list[Told] = []
+    found = [np.zeros_like(trial.reached) for trial in outcomes]
+    passes = 0.0
+    for label, job in audit.planted.items():
+        told += [Told("planted", label, None, finding) for finding in read(job).meta["findings"]]
+    for trial, checks in enumerate(audit.trials):
+        for (check, label), job in checks.items():
+            record = read(job)
+            told += [Told(check, label, trial, finding) for finding in record.meta["findings"]]
+            passes += record.meta["forwards"] + 2 * record.meta["backwards"]
+            if "found" in record.arrays:
+                found[trial] |= record.arrays["found"]
+    effects = [each.finding["effect"] for each in told]
+    verdict = max((effect for effect in effects if effect in _WORSE), key=lambda effect: _WORSE[effect], default="")
+    broken: dict[str, str] = {}
+    for each in told:
+        if each.finding["effect"] == BROKEN and each.attack not in broken:
+            broken[each.attack] = _said(each.finding)
+    reason = "" if not verdict else _reasons([each.finding for each in told if each.finding["effect"] == verdict])
+    return Judged(verdict or TRUSTED, reason, tuple(told), broken, tuple(found), passes)
+
+
+def row_verdict(
+    judged: Judged,
+    label: str,
+    level: int,
+    outcomes: Sequence[Classified],
+    everything: Sequence[Classified],
+    *,
+    hopeless: bool,
+    rescued: bool,
+) -> tuple[str, str]:
+    """The verdict on a row, and why.
+
+    Args:
+        judged: What the audit says.
+        label: Label of the attack; that of the worst case for all together.
+        level: Which radius.
+        outcomes: What the attack left, one a trial.
+        everything: The worst case over all attacks, one a trial.
+        hopeless: Whether this is the worst case over attacks of which every one is broken.
+        rescued: Whether the row counts what was tried against masking.
+    """
+    if label in judged.broken:
+        return BROKEN, judged.broken[label]
+    if hopeless:
+        return BROKEN, next(iter(judged.broken.values()))
+    missed = n = standing = 0
+    for own, whole, found in zip(outcomes, everything, judged.found, strict=True):
+        missed += int(((whole.broken[level] | found[level]) & ~own.broken[level]).sum())
+        standing += int((~own.broken[level]).sum())
+        n += own.broken.shape[1]
+    if worth_telling(missed, n):
+        return TOO_WEAK, (
+            f"{missed} of {n} samples that it leaves standing fall to other attacks of the evaluation or of the "
+            f"audit, so that its figure is too high by at least {missed / n:.1%}; try autoattack, or more steps and "
+            f"restarts"
+        )
+    if judged.verdict == MASKED and standing and not rescued:
+        (first, *_) = (each.finding for each in judged.told if each.finding["effect"] == MASKED)
+        return TOO_WEAK, f"the model hides its gradients, so that what stands is not shown to be robust; {_said(first)}"
+    return ADEQUATE, ""
+
+
+def _said(finding: Mapping[str, Any]) -> str:
+    advice = f"; {finding['advice']}" if finding["advice"] else ""
+    return f"{finding['sentence']}{advice}"
+
+
+def _reasons(findings: Sequence[Mapping[str, Any]]) -> str:
+    """The sentences of some findings, each once, with the advice of the first."""
+    sentences = list(dict.fromkeys(finding["sentence"] for finding in findings))
+    more = f"; and {len(sentences) - _TOLD} more findings" if len(sentences) > _TOLD else ""
+    return "; ".join(sentences[:_TOLD]) + more + f". Next: {findings[0]['advice']}"

@@ -1,0 +1,367 @@
+"""What a gate answers, and how often it is wrong."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike, NDArray
+
+from bench.errors import UsageError
+from bench.results import baselines, gate_reports
+from bench.results.gating import Gate, gate
+from bench.results.snapshot import Gated, Recorded, Snapshot, pack, pack_ids, read, to_json, unpack
+
+ROW = "whitebox/cnn/worst-case/linf-0.3/robust_accuracy"
+ONE_MACHINE = {"processor": "P", "torch": "2.11", "threads": 2}
+
+
+def recorded(values: Sequence[ArrayLike], ids: Sequence[str] = (), **facts: object) -> Recorded:
+    arrays = [np.asarray(trial, np.float64) for trial in values]
+    row = Recorded(
+        "ok", "", float(np.mean([np.nanmean(trial) for trial in arrays])), math.nan, math.nan, "higher",
+        len(arrays[0]), len(arrays), 10.0, 10.0, 700.0, "unaudited", "unaudited", "weights", "data", True,
+        samples=str(len(ids)) if ids else "", values=tuple(map(pack, arrays)),
+    )  # fmt: skip
+    return replace(row, **facts)  # type: ignore[arg-type]
+
+
+packed_once = functools.cache(pack_ids)
+
+
+def snapshot(rows: Mapping[str, Recorded], ids: Mapping[str, Sequence[str]] | None = None, **facts: object) -> Snapshot:
+    """A run on a GPU, where nothing is exact, unless the facts say otherwise."""
+    gated = {row: Gated() for row in rows}
+    packed = {key: packed_once(tuple(names)) for key, names in (ids or {}).items()}
+    made = Snapshot("robustness", "cuda", ONE_MACHINE, 0.01, 0.1, 0.25, gated, rows, packed, {"seed": 0})
+    return replace(made, **facts)  # type: ignore[arg-type]
+
+
+def run_of(outcomes: ArrayLike, row: str = ROW, names: Sequence[str] | None = None, **facts: object) -> Snapshot:
+    """A run with one row of one trial."""
+    names = names or [f"mnist/{index}" for index in range(len(np.asarray(outcomes)))]
+    rows = {row: recorded([outcomes], names, **{k: v for k, v in facts.items() if k in Recorded.__dataclass_fields__})}
+    rest = {k: v for k, v in facts.items() if k not in Recorded.__dataclass_fields__}
+    return snapshot(rows, {str(len(names)): names}, **rest)
+
+
+def only(found: Gate) -> tuple[str, int]:
+    """The one answer, and the exit code."""
+    assert len(found.rows) == 1
+    return found.rows[0].answer, found.exit_code()
+
+
+def flipped(outcomes: NDArray[np.bool_], share: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    return outcomes ^ (generator.random(len(outcomes)) < share)
+
+
+class TestErrorRates:
+    """1,000 samples of which half stand, level .01, one row, no tolerance: as the issue has it."""
+
+    def share(self, drop: float, noise: float, repetitions: int = 2000) -> float:
+        """How often a regression is called; `drop` of all samples are lost for good, the others flip by chance."""
+        generator = np.random.default_rng(5)
+        calls = 0
+        for _ in range(repetitions):
+            before = generator.random(1000) < 0.5
+            now = before.copy()
+            standing = np.flatnonzero(before)
+            now[generator.choice(standing, round(drop * 1000), replace=False)] = False
+            found = gate(run_of(flipped(now, noise, generator)), run_of(before))
+            calls += found.rows[0].answer == "regression"
+        return calls / repetitions
+
+    def test_false_alarms(self) -> None:
+        assert 0 < self.share(0.0, 0.02) <= 0.01
+
+    def test_a_drop_of_one_point_is_seen(self) -> None:
+        assert self.share(0.01, 0.002) >= 0.6
+
+    def test_a_drop_of_two_points_is_seen(self) -> None:
+        assert self.share(0.02, 0.002) >= 0.95
+
+    def test_many_rows_are_no_more_often_wrong_together(self) -> None:
+        """Twenty rows without any change but noise: without a correction one in ten runs would be called worse."""
+        generator = np.random.default_rng(1)
+        names = [str(index) for index in range(300)]
+        wrong = 0
+        for _ in range(300):
+            before = {f"e/m{row}/worst-case/linf-1/robust_accuracy": generator.random(300) < 0.5 for row in range(20)}
+            then = snapshot({row: recorded([values], names) for row, values in before.items()}, {"300": names})
+            rows = {row: recorded([flipped(values, 0.1, generator)], names) for row, values in before.items()}
+            wrong += gate(snapshot(rows, {"300": names}), then).count("regression") > 0
+        assert wrong / 300 <= 0.03
+
+
+class TestAnswers:
+    def test_a_drop_that_is_no_chance(self) -> None:
+        found = gate(run_of([0] * 20 + [1] * 80), run_of([1] * 100))
+        assert only(found) == ("regression", 1)
+        assert found.rows[0].lost == tuple(f"mnist/{index}" for index in range(20))
+        assert found.rows[0].p == pytest.approx(2**-20)
+        assert "20 of 100 lost, 0 gained" in found.rows[0].sentence
+
+    def test_a_drop_that_may_be_chance_says_what_it_could_have_seen(self) -> None:
+        found = gate(run_of([0] * 3 + [1] * 97), run_of([1] * 100))
+        assert only(found) == ("inconclusive", 0)
+        assert found.exit_code(inconclusive_fails=True) == 4
+        assert "the smallest drop that could have been told from chance is 7 % of the samples" in found.rows[0].sentence
+
+    def test_a_drop_within_the_tolerance(self) -> None:
+        now = run_of([0] * 20 + [1] * 80)
+        assert only(gate(replace(now, gated={ROW: Gated(0.2)}), run_of([1] * 100))) == ("pass", 0)
+        assert only(gate(replace(now, gated={ROW: Gated(0.19)}), run_of([1] * 100))) == ("regression", 1)
+
+    def test_gains_are_told(self) -> None:
+        assert only(gate(run_of([1] * 100), run_of([0] * 20 + [1] * 80))) == ("improved", 0)
+
+    def test_samples_are_joined_by_name_and_not_by_place(self) -> None:
+        names = [f"n{index}" for index in range(100)]
+        before = run_of([1] * 50 + [0] * 50, names=names)
+        now = run_of([0] * 50 + [1] * 50, names=names[::-1])
+        assert only(gate(now, before)) == ("pass", 0)
+
+    def test_a_part_of_the_samples_is_compared_and_said_to_be(self) -> None:
+        found = gate(run_of([1] * 60), run_of([1] * 100))
+        assert only(found) == ("pass", 0)
+        assert found.rows[0].n == 60
+        assert "compared on the 60 outcomes that both have (40 are in one alone)" in found.rows[0].sentence
+
+    def test_samples_that_do_not_count_are_left_out(self) -> None:
+        found = gate(run_of([1, math.nan, 0, 1]), run_of([1, 1, math.nan, 0]))
+        assert (found.rows[0].n, found.rows[0].gained) == (2, ("mnist/3",))
+
+    def test_trials_are_compared_sample_by_sample(self) -> None:
+        names = ["a", "b", "c"]
+        before = snapshot({ROW: recorded([[1, 1, 1], [1, 1, 1]], names)}, {"3": names})
+        now = snapshot({ROW: recorded([[1, 1, 1], [1, 0, 1]], names)}, {"3": names})
+        assert gate(now, before).rows[0].lost == ("trial 1: b",)
+
+    def test_figures_that_are_not_yes_or_no(self) -> None:
+        """A sign test: all of ten distances shrank."""
+        before = run_of(np.linspace(1, 2, 10))
+        assert only(gate(run_of(np.linspace(1, 2, 10) - 0.1), before)) == ("regression", 1)
+        assert only(gate(run_of(np.linspace(1, 2, 10) - 0.1, direction="lower"), run_of(
+            np.linspace(1, 2, 10), direction="lower"))) == ("improved", 0)  # fmt: skip
+
+    def test_figures_of_trials(self) -> None:
+        row = "grid/gan/grid/modes"
+        before = snapshot({row: recorded([[24], [25], [24], [25], [24]])})
+        assert only(gate(snapshot({row: recorded([[20], [19], [20], [20], [21]])}), before)) == ("regression", 1)
+        assert only(gate(snapshot({row: recorded([[24], [23], [25], [24], [25]])}), before)) == ("inconclusive", 0)
+
+    def test_one_trial_cannot_show_a_drop(self) -> None:
+        row = "grid/gan/grid/modes"
+        found = gate(snapshot({row: recorded([[20]])}), snapshot({row: recorded([[24]])}))
+        assert only(found) == ("inconclusive", 0)
+        assert "one trial says nothing of chance" in found.rows[0].sentence
+
+
+class TestExactRows:
+    BEFORE = run_of([1] * 100, device="cpu")
+
+    def test_one_lost_sample_is_a_regression(self) -> None:
+        found = gate(run_of([0] + [1] * 99, device="cpu"), self.BEFORE)
+        assert only(found) == ("regression", 1)
+        assert (found.rows[0].how, found.rows[0].lost) == ("exact", ("mnist/0",))
+
+    def test_nothing_changed(self) -> None:
+        found = gate(self.BEFORE, self.BEFORE)
+        assert (only(found), found.rows[0].sentence) == (("pass", 0), "equal in all 100 outcomes")
+
+    def test_a_tolerance_allows_for_some(self) -> None:
+        now = replace(run_of([0] + [1] * 99, device="cpu"), gated={ROW: Gated(0.01)})
+        assert only(gate(now, self.BEFORE)) == ("pass", 0)
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"model": "other weights"}, {"ours": False}, {"device": "cuda"},
+            *({"machine": {**ONE_MACHINE, key: "other"}} for key in ONE_MACHINE),
+        ],
+        ids=str,
+    )  # fmt: skip
+    def test_where_anything_differs_statistics_decide(self, changed: dict[str, object]) -> None:
+        found = gate(run_of([0] + [1] * 99, **{"device": "cpu", **changed}), self.BEFORE)
+        assert (only(found), found.rows[0].how) == (("inconclusive", 0), "paired")
+        assert bool(found.notes) == ("machine" in changed or "device" in changed)
+
+    def test_the_suite_can_ask_for_either(self) -> None:
+        now = run_of([0] + [1] * 99)
+        assert only(gate(replace(now, gated={ROW: Gated(compare="exact")}), self.BEFORE)) == ("regression", 1)
+        now = run_of([0] + [1] * 99, device="cpu")
+        assert only(gate(replace(now, gated={ROW: Gated(compare="paired")}), self.BEFORE)) == ("inconclusive", 0)
+
+
+class TestCost:
+    @pytest.mark.parametrize(
+        ("cost", "word"),
+        [({"forwards": 12.0}, "12 forward passes"), ({"backwards": 15.0}, "backward"), ({"memory": 900.0}, "900 MiB")],
+        ids=str,
+    )
+    def test_a_row_that_needs_more_is_a_regression(self, cost: dict[str, object], word: str) -> None:
+        found = gate(run_of([1] * 10, **cost), run_of([1] * 10))
+        assert only(found) == ("regression", 1)
+        assert word in found.rows[0].sentence
+
+    def test_a_little_more_is_not(self) -> None:
+        assert only(gate(run_of([1] * 10, forwards=11.0, memory=800.0), run_of([1] * 10))) == ("pass", 0)
+
+    def test_memory_of_another_device_is_another_matter(self) -> None:
+        assert only(gate(run_of([1] * 10, memory=9e3, device="cpu"), run_of([1] * 10))) == ("pass", 0)
+
+    def test_any_cost_where_the_suite_says_so(self) -> None:
+        now = replace(run_of([1] * 10, forwards=90.0), passes=None)
+        assert only(gate(now, run_of([1] * 10))) == ("pass", 0)
+
+
+class TestWhatCannotBeCompared:
+    def test_a_row_without_a_figure(self) -> None:
+        now = run_of([1] * 10, status="failed", message="the model raised", value=math.nan)
+        found = gate(now, run_of([1] * 10))
+        assert (only(found), found.rows[0].sentence) == (
+            ("not-measured", 3), "not measured: failed: the model raised"
+        )  # fmt: skip
+
+    def test_a_new_row_among_others_passes_aloud(self) -> None:
+        names = ["a", "b"]
+        before = snapshot({"e/x/worst-case/linf-1/robust_accuracy": recorded([[1, 1]], names)}, {"2": names})
+        rows = {**before.rows, ROW: recorded([[1, 1]], names)}
+        found = gate(snapshot(rows, {"2": names}), before)
+        assert ([row.answer for row in found.rows], found.exit_code()) == (["pass", "new"], 0)
+
+    def test_only_new_rows_are_nothing_compared(self) -> None:
+        found = gate(run_of([1, 1]), snapshot({}))
+        assert only(found) == ("new", 3)
+        assert "nothing was compared" in gate_reports.headline(found)
+
+    def test_no_rows_at_all(self) -> None:
+        assert gate(snapshot({}), snapshot({})).exit_code() == 3
+
+    def test_a_row_that_is_gone(self) -> None:
+        names = [str(index) for index in range(10)]
+        before = snapshot({ROW: recorded([[1] * 10], names), "e/x/a/b/c": recorded([[1] * 10], names)}, {"10": names})
+        found = gate(run_of([1] * 10, names=names), before)
+        assert ([row.answer for row in found.rows], found.exit_code()) == (["pass", "missing"], 3)
+
+    def test_a_row_that_was_renamed(self) -> None:
+        outcomes = [1, 0] * 20
+        found = gate(run_of(outcomes, row="whitebox/cnn-2/worst-case/linf-0.3/robust_accuracy"), run_of(outcomes))
+        answers = {row.row: row for row in found.rows}
+        assert (answers[ROW].answer, found.exit_code()) == ("missing", 3)
+        assert "'whitebox/cnn-2/worst-case/linf-0.3/robust_accuracy' has the same outcomes" in answers[ROW].sentence
+
+    def test_other_data(self) -> None:
+        found = gate(run_of([1] * 10, data="f2"), run_of([1] * 10, data="f1"))
+        assert only(found) == ("different-data", 3)
+        assert "its hash was f1 and is f2" in found.rows[0].sentence
+
+    def test_other_samples_of_the_same_data(self) -> None:
+        assert only(gate(run_of([1] * 3, names=["x", "y", "z"]), run_of([1] * 3))) == ("different-data", 3)
+
+    def test_a_metric_without_a_better_direction(self) -> None:
+        assert only(gate(run_of([1] * 3, direction="neither"), run_of([1] * 3))) == ("incomparable", 3)
+
+    def test_a_metric_that_means_something_else_now(self) -> None:
+        assert only(gate(run_of([1] * 3, direction="lower"), run_of([1] * 3))) == ("incomparable", 3)
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        "values",
+        [
+            np.array([1.0, 0, 1]),
+            np.array([0.25, -3, 1e-8]),
+            np.array([1.0, np.nan, 0]),
+            np.full(9, np.nan),
+            np.empty(0),
+        ],
+        ids=str,
+    )
+    def test_values_survive(self, values: NDArray[np.float64]) -> None:
+        assert unpack(pack(values)) == pytest.approx(values, rel=1e-7, nan_ok=True)
+
+    def test_a_thousand_outcomes_are_168_characters(self) -> None:
+        assert len(pack(np.ones(1000)).split()[2]) == 168
+
+    def test_a_snapshot_survives(self, tmp_path: Path) -> None:
+        whole = run_of([1, 0, math.nan], forwards=math.nan)
+        (tmp_path / "b.json").write_text(to_json(whole))
+        again = read(tmp_path / "b.json")
+        assert to_json(again) == to_json(whole)
+        assert again.ids(ROW) == ["mnist/0", "mnist/1", "mnist/2"]
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ('{"schema": 0}', "has schema 0, this version reads 1"),
+            ("[]", "has schema None"),
+            ("{", "cannot be read as a snapshot"),
+            ('{"schema": 1}', "is no snapshot"),
+        ],
+    )
+    def test_a_file_that_is_no_baseline(self, tmp_path: Path, content: str, message: str) -> None:
+        (tmp_path / "b.json").write_text(content)
+        with pytest.raises(UsageError, match=message):
+            read(tmp_path / "b.json")
+
+    def write(self, folder: Path, run: Snapshot) -> Path:
+        folder.mkdir()
+        (folder / "snapshot.json").write_text(to_json(run))
+        return folder
+
+    def test_a_baseline_keeps_the_gated_rows_alone(self, tmp_path: Path) -> None:
+        whole = run_of([1, 1])
+        whole = replace(whole, rows={**whole.rows, "other": whole.rows[ROW]})
+        baselines.write(self.write(tmp_path / "run", whole), tmp_path / "b.json")
+        assert list(read(tmp_path / "b.json").rows) == [ROW]
+
+    def test_a_run_without_its_figures_makes_no_baseline(self, tmp_path: Path) -> None:
+        bad = run_of([1, 1], status="failed", message="it broke", value=math.nan)
+        bad = replace(bad, rows={ROW: replace(bad.rows[ROW], values=())})
+        with pytest.raises(UsageError, match="1 of 1 gated rows have no figure.*it broke"):
+            baselines.write(self.write(tmp_path / "run", bad), tmp_path / "b.json")
+
+    def test_a_suite_that_gates_nothing(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="gates no rows"):
+            baselines.write(self.write(tmp_path / "run", snapshot({})))
+
+    def test_no_baseline_yet(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UsageError, match=r"no baseline at baselines/robustness-cuda.json.*bench baseline"):
+            baselines.judge(self.write(tmp_path / "run", run_of([1, 1])))
+
+    def test_a_baseline_of_another_suite(self, tmp_path: Path) -> None:
+        (tmp_path / "b.json").write_text(to_json(replace(run_of([1, 1]), suite="other")))
+        with pytest.raises(UsageError, match="of the suite 'other'"):
+            baselines.judge(self.write(tmp_path / "run", run_of([1, 1])), tmp_path / "b.json")
+
+    def test_what_is_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        names = [f"<{index}>|" for index in range(30)]
+        run = self.write(tmp_path / "run", run_of([0] * 20 + [1] * 10, names=names))
+        (tmp_path / "b.json").write_text(to_json(run_of([1] * 30, names=names)))
+        (tmp_path / "page.md").write_text("before\n")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
+        baselines.judge(run, tmp_path / "b.json")
+        suite = Xml.parse(run / "gate.xml").getroot()
+        assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]) == ("1", "1", "0")
+        (failure,) = suite.iter("failure")
+        assert failure.attrib["message"].startswith("regression: 20 of 30 lost")
+        summary = (run / "gate.md").read_text()
+        assert "| ❌ regression | `whitebox/cnn/worst-case/linf-0.3/robust_accuracy` | 1 | 0.3333 | 30 |" in summary
+        assert "&lt;19>\\|" in summary
+        assert (tmp_path / "page.md").read_text() == "before\n" + summary
+
+    def test_nothing_compared_is_an_error_for_a_ci_server(self) -> None:
+        suite = Xml.fromstring(gate_reports.junit(gate(snapshot({}), snapshot({}))))
+        assert (suite.attrib["errors"], suite.attrib["tests"]) == ("1", "1")
+
+    def test_what_no_xml_can_hold(self) -> None:
+        found = gate(run_of([0] * 9, names=[f"\x00\ud800{index}" for index in range(9)]), run_of([1] * 9))
+        Xml.fromstring(gate_reports.junit(found))
