@@ -127,7 +127,8 @@ class Case:
             version: Another text gives other random choices.
 
         Raises:
-            ModelError: The model gives no gradient, or answers with something else than logits.
+            NoGradientError: The model gives no gradient.
+            ModelError: It answers with something else than logits.
         """
         x, y = self.batch(chosen)
         aims = None if self.targets is None else torch.from_numpy(self.targets[chosen]).to(y.device)

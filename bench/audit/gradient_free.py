@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.audit.case import Case, Chosen
 from bench.audit.finding import Checked, Finding
 from bench.chance import at_least
-from bench.errors import ModelError
+from bench.errors import NoGradientError
 
 _LEVEL = 0.05
 """Largest probability of calling chance a better attack."""
@@ -72,7 +72,7 @@ def _attacks(case: Case, queries: int, draws: int) -> list[tuple[str, Mapping[st
 def _tried(case: Case, name: str, chosen: Chosen, epsilon: float, options: Mapping[str, Any]) -> NDArray[np.bool_]:
     try:
         return case.attack(name, chosen, epsilon, options, version=name).broken
-    except ModelError:
+    except NoGradientError:
         if name == "fgsm":  # there is no gradient, as another check says
             return np.zeros(len(chosen), np.bool_)
         raise

@@ -13,7 +13,7 @@ from bench.attacks.noise import random_point
 from bench.attacks.threat import Threat
 from bench.audit.case import Case
 from bench.audit.finding import Checked, Finding, graded
-from bench.errors import ModelError
+from bench.errors import NoGradientError
 from bench.randomness import derive_seed
 
 _ADVICE = {
@@ -49,7 +49,7 @@ def gradients(case: Case, *, samples: int = 100) -> Checked:
         counted = CountedModel(case.model, len(x), device=x.device)
         try:
             gradient, _ = input_gradient(counted, x, goal.by(loss).loss)
-        except ModelError as error:
+        except NoGradientError as error:
             sentence = f"the model gives no gradient at all ({error}), so that attacks by gradients say nothing of it"
             return Checked([Finding("zero gradients", 1.0, 0.1, "fail", "masked", sentence, _ADVICE["margin"])])
         case.spent["forwards"] += len(x)

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.audit.case import Case
 from bench.audit.finding import SHARE, Checked, Finding, worth_telling
+from bench.errors import NoGradientError
 
 
 def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, samples: int = 100) -> Checked:
@@ -31,7 +32,10 @@ def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, sample
     for level in range(levels):
         chosen = case.nearest(-(-samples // levels), level)
         if len(chosen):
-            tried = case.attack(name, chosen, case.epsilons[level], longer, version=f"more {what}")
+            try:
+                tried = case.attack(name, chosen, case.epsilons[level], longer, version=f"more {what}")
+            except NoGradientError:
+                break  # another check says so
             found[level, chosen[tried.broken]] = True
         fallen, n = int(found[level].sum()), case.broken.shape[1]
         title = f"samples that fall to {longer[what]} {what} at {case.epsilons[level]:.3g}"

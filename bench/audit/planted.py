@@ -215,7 +215,7 @@ def valley(soil: Ground, start: float) -> Callable[[Tensor], Tensor]:
     """
 
     def second(along: Tensor) -> Tensor:
-        return _through((along - start) / soil.reach, ((0.0, -4.0), (0.45, 1.5), (0.6, 1.5), (0.8, -0.6)))
+        return _through((along - start) / soil.reach, ((-1.0, -16.0), (0.45, 1.5), (0.6, 1.5), (0.8, -0.6)))
 
     def others(along: Tensor) -> Tensor:
         return _through((along - start) / soil.reach, ((0.45, -8.0), (0.6, -0.3), (0.8, -0.1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.audit.case import Case, Chosen
 from bench.audit.finding import Checked, Finding, graded
+from bench.errors import NoGradientError
 
 _STEPS = 20
 
@@ -47,5 +48,11 @@ def radii(case: Case, *, samples: int = 32) -> Checked:
 
 def _share(case: Case, chosen: Chosen, epsilon: float) -> float:
     """The share of samples that fall at one radius."""
-    name = "l1-apgd" if case.norm == "l1" else "pgd"
-    return float(case.attack(name, chosen, epsilon, {"steps": _STEPS}, version="radii").broken.mean())
+    # not from a random point: of the whole box, that alone would break what no gradient leads to
+    name, options = (
+        ("l1-apgd", {"steps": _STEPS}) if case.norm == "l1" else ("pgd", {"steps": _STEPS, "start": "clean"})
+    )
+    try:
+        return float(case.attack(name, chosen, epsilon, options, version="radii").broken.mean())
+    except NoGradientError:
+        return 0.0

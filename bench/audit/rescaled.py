@@ -7,7 +7,7 @@ import numpy as np
 from bench.audit.case import Case
 from bench.audit.finding import Checked, Finding
 from bench.audit.gradient_free import compared
-from bench.errors import ModelError
+from bench.errors import NoGradientError
 
 _STEPS = 10
 _SCALE = 4.0
@@ -38,7 +38,7 @@ def rescaled(case: Case, *, samples: int = 24) -> Checked:
         try:
             options = {"steps": _STEPS, "temperature": divisor}
             outcomes.append(case.attack(name, chosen, case.epsilons[level], options, version="rescaled").broken)
-        except ModelError:
+        except NoGradientError:
             outcomes.append(np.zeros(len(chosen), np.bool_))
     found[level, chosen[outcomes[1]]] = True
     finding = compared(

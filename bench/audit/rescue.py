@@ -19,7 +19,7 @@ from bench.attacks.inputs import are_probabilities
 from bench.attacks.verify import verify
 from bench.audit.case import Case
 from bench.audit.unblocked import blockers, unblocked
-from bench.errors import ModelError
+from bench.errors import NoGradientError
 
 _SCALE = 4.0
 """Difference of the two largest logits that a cross-entropy in float32 works well with."""
@@ -140,7 +140,7 @@ class _Rescue:
         with unblocked(stopping) if stopping else nullcontext():
             try:
                 found = curve(method, model, self.x[rows], self.y[rows], epsilons=case.epsilons, targets=aims, ids=ids)
-            except ModelError:
+            except NoGradientError:
                 return  # no gradient, and nothing declared to step over it
         where = rows.cpu().numpy()
         self.tried.costs[:, :, where] += np.stack([found.forwards.numpy(), found.backwards.numpy()])
@@ -160,7 +160,7 @@ class _Rescue:
             ids = [self.ids[row] for row in rows.tolist()]
             try:
                 crafted = method.craft(other, self.x[rows], self.y[rows], self.aims(rows), ids, [case.threat(epsilon)])
-            except ModelError:
+            except NoGradientError:
                 return
             examples.append(crafted.examples[0])
         self.tried.names.append(f"transfer from {name}")

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.audit.case import Case
 from bench.audit.finding import SHARE, Checked, Finding, worth_telling
-from bench.errors import ModelError
+from bench.errors import NoGradientError
 
 
 def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool = False) -> Checked:
@@ -36,7 +36,7 @@ def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool 
                 break
             try:
                 tried = case.attack(name, left, case.epsilons[level], options, version="stronger")
-            except ModelError:
+            except NoGradientError:
                 break  # no gradient at all: another check says so
             found[level, left[tried.broken]] = True
     fallen, n = [int(row.sum()) for row in found], case.broken.shape[1]

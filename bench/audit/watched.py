@@ -11,7 +11,7 @@ import torch
 from bench.attacks.watching import Watch
 from bench.audit.case import Case, Chosen
 from bench.audit.finding import Checked, Finding, graded
-from bench.errors import ModelError
+from bench.errors import NoGradientError
 
 _ENOUGH = 10
 """Passes from which it can be said whether an attack was still getting on."""
@@ -38,7 +38,7 @@ def watched(case: Case, *, name: str, options: Mapping[str, Any], cost: float, s
     watch = Watch(len(chosen))
     try:
         tried = case.attack(name, chosen, case.epsilons[level], options, watch=watch)
-    except ModelError as error:
+    except NoGradientError as error:
         sentence = f"the attack could not run: {error}"
         return Checked([Finding("runs", 0.0, 1.0, "fail", "masked", sentence, "use attacks that need no gradient")])
     silent = watch.reached.numpy() & ~tried.broken

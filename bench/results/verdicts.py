@@ -17,7 +17,7 @@ from bench.suite.jobs import AuditCell
 TRUSTED, SUSPECT, MASKED = "trusted", "suspect", "masked"
 ADEQUATE, TOO_WEAK, BROKEN = "adequate", "too-weak", "broken-attack"
 _WORSE = {"": 0, SUSPECT: 1, MASKED: 2}
-RANK = {"unaudited": 0, TRUSTED: 0, SUSPECT: 1, MASKED: 2}
+RANK = {TRUSTED: 0, "unaudited": 1, SUSPECT: 2, MASKED: 3}
 """What a verdict does to a model's place: one with a larger number never stands above one with a smaller."""
 _TOLD = 3
 """Findings that a reason names at the most."""

@@ -1,0 +1,284 @@
+"""An audit as a suite asks for it: jobs, keys, verdicts, ranking, rescue."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bench.models.zoo import FOLDER
+
+if TYPE_CHECKING:
+    from bench.runner import Run
+    from tests.conftest import Workshop
+
+MODULE = """
+import torch
+from torch import nn
+from bench.defenses.stage import Stage
+from bench.models.build import build
+
+
+def around(forward):
+    model = build({"kind": "classifier", "arch": {"name": "cnn-small", "options": {}}})
+
+    class Masked(type(model)):
+        def forward(self, x):
+            return forward(super().forward, x)
+
+    model.__class__ = Masked
+    return model
+
+
+def plain():
+    return around(lambda net, x: net(x))
+
+
+def stopped():
+    return around(lambda net, x: net(x.detach() + 0 * x))
+
+
+def scaled():
+    return around(lambda net, x: 1e4 * net(x))
+
+
+def coded(x):
+    levels = torch.arange(10).reshape(1, 10, 1, 1) / 10
+    return (x > levels).float().sum(1, keepdim=True) / 10
+
+
+def thermometer():
+    return around(lambda net, x: net(coded(x)))
+
+
+def declared():
+    stage = Stage(coded)
+    return around(lambda net, x: net(stage(x)))
+
+
+def quantised():
+    return around(lambda net, x: net((7 * x).round() / 7))
+
+
+def resized():
+    def forward(net, x):
+        size = int(torch.randint(22, 29, ()))
+        left, top = (int(torch.randint(0, 29 - size, ())) for _ in range(2))
+        small = nn.functional.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
+        return net(nn.functional.pad(small, (left, 28 - size - left, top, 28 - size - top)))
+
+    return around(forward)
+
+
+def probable():
+    return around(lambda net, x: net(x).softmax(1))
+
+
+def last(model, x, goal, *, threat, draws):
+    point = x.clone()
+    for step in range(8):
+        point = point.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(goal.loss(model(point)).sum(), point)
+        point = threat.project(point.detach() + threat.epsilon / 6 * gradient.sign(), x)
+    return point.detach()
+"""
+
+SUITE = """
+suite: audited
+data:
+  mnist-train: {source: mnist, split: train}
+  mnist: {source: mnist, split: test, take: 200}
+models:
+MODELS
+evaluations:
+  wb:
+    kind: robustness
+    models: [NAMES]
+    data: mnist
+    threat: {norm: linf, epsilon: EPSILON}
+    attacks: [ATTACKS]
+    audit: AUDIT
+"""
+CNN = "cnn: {kind: classifier, arch: cnn-small, train: {recipe: standard, data: mnist-train, epochs: 3}}"
+PGD = (
+    "cnn-pgd: {kind: classifier, arch: cnn-small, train: {recipe: adversarial, data: mnist-train, epsilon: 0.3, "
+    "steps: 10, epochs: 20, learning_rate: 5e-3, warm_up: 0.4}}"
+)
+ATTACKS = "fgsm, {pgd: {steps: 40, step_size: 0.01}, as: pgd-40}"
+
+
+def suite(*models: str, epsilon: str = "0.07", attacks: str = ATTACKS, audit: str = "quick", of: str = "cnn") -> str:
+    """A suite of the zoo's models (written out) and of masked ones (by the name of their function)."""
+    index = json.loads((FOLDER / "index.json").read_text())
+    weights = next(FOLDER / entry["file"] for entry in index.values() if entry["model"] == of)
+    lines = [
+        model if ":" in model else f'{model}: {{kind: classifier, load: "masks:{model}", weights: "{weights}"}}'
+        for model in models
+    ]
+    names = [line.partition(":")[0] for line in lines]
+    text = SUITE.replace("MODELS", "\n".join(f"  {line}" for line in lines)).replace("NAMES", ", ".join(names))
+    return text.replace("EPSILON", epsilon).replace("ATTACKS", attacks).replace("AUDIT", audit)
+
+
+@pytest.fixture
+def masks(workshop: Workshop) -> Workshop:
+    workshop.module("masks", MODULE)
+    return workshop
+
+
+def verdicts(workshop: Workshop, run: Run, part: str = "worst-case") -> dict[tuple[str, str], tuple[str, str]]:
+    """Model and row verdict by model and radius."""
+    return {
+        (row.model, row.threat): (row.model_verdict, row.row_verdict)
+        for row in workshop.rows(run).values()
+        if row.attack == part
+    }
+
+
+def passes(workshop: Workshop, run: Run) -> tuple[float, float]:
+    """Forward passes plus two a backward pass: of the attacks, and of the audit of the models."""
+    from bench.engine.store import read_record
+
+    attacks = audit = 0.0
+    for name, state in run.states.items():
+        if state.path is None:
+            continue
+        record = read_record(state.path)
+        if name.startswith("attack/"):
+            attacks += float(record.arrays["forwards"].sum() + 2 * record.arrays["backwards"].sum())
+        elif name.startswith("audit/"):
+            audit += record.meta["forwards"] + 2 * record.meta["backwards"]
+    return attacks, audit
+
+
+def test_masked_models_are_found(masks: Workshop) -> None:
+    names = ("stopped", "scaled", "thermometer", "declared", "quantised", "resized", "probable")
+    run = masks.run(suite(*names))
+    assert run.exit_code == 0, [row.message for row in run.rows if row.status != "ok"]
+    found = {model: verdict for (model, _), (verdict, _) in verdicts(masks, run).items()}
+    assert {model: verdict in ("masked", "suspect") for model, verdict in found.items()} == dict.fromkeys(names, True)
+    assert {found[name] for name in ("stopped", "scaled", "thermometer", "declared", "quantised")} == {"masked"}
+    row = masks.rows(run)["wb/thermometer/pgd-40/linf-0.07/robust_accuracy"]
+    assert (row.status, row.row_verdict) == ("ok", "too-weak")
+    assert row.message.startswith("nothing was found: the model gives no gradient")
+    assert "model: the model gives no gradient at all" in row.reason
+
+
+def test_honest_models_are_trusted_and_a_weak_attack_is_told(masks: Workshop) -> None:
+    run = masks.run(suite(CNN, PGD, epsilon="[0.1, 0.3]"))
+    found = verdicts(masks, run)
+    assert {model for model, _ in found.values()} == {"trusted"}
+    assert found["cnn-pgd", "linf-0.3"] == ("trusted", "too-weak")
+    assert found["cnn-pgd", "linf-0.1"] == ("trusted", "adequate")
+    row = masks.rows(run)["wb/cnn-pgd/worst-case/linf-0.3/robust_accuracy"]
+    assert "samples that it leaves standing fall to other attacks" in row.reason
+    clean = masks.rows(run)["wb/cnn/clean/none/accuracy"]
+    assert (clean.model_verdict, clean.row_verdict) == ("trusted", "")
+    attacks, audit = passes(masks, run)
+    assert 0 < audit <= 0.35 * attacks
+    # a model that can be trusted stands above one that hides something, whatever the figures say
+    lines = (masks.folder / "out" / "report.html").read_text()
+    assert "trusted" in lines
+
+
+def test_a_masked_model_never_leads(masks: Workshop) -> None:
+    from bench.report.ranking import rankings
+
+    run = masks.run(suite("stopped", CNN))
+    values = {row.model: row.value for row in run.rows if row.attack == "worst-case"}
+    assert values["stopped"] > values["cnn"] + 0.1
+    (ranking,) = rankings(run.suite, run.rows)
+    assert [(place.row.model, place.rank) for place in ranking.places] == [("cnn", "1"), ("stopped", "2")]
+
+
+def test_what_is_done_is_not_done_again(masks: Workshop) -> None:
+    """`off`, `quick` and `full` share attacks, and `full` shares the checks of `quick`."""
+    small = {"assignments": ("data.mnist.take=60",)}
+    masks.run(suite(CNN, audit="off"), *small["assignments"], out=masks.folder / "off")
+    masks.run(suite(CNN, audit="quick"), *small["assignments"], out=masks.folder / "quick")
+    masks.run(suite(CNN, audit="full"), *small["assignments"], out=masks.folder / "full")
+    done = {name: masks.journal("ended", name) for name in ("off", "quick", "full")}
+    assert {job.partition("/")[0] for job in done["off"]} == {"attack", "verify"}
+    assert {job.partition("/")[0] for job in done["quick"]} == {"audit"}
+    assert {job.partition("/")[0] for job in done["full"]} == {"audit", "rescue", "verify"}
+    assert {job.rpartition("/")[2] for job in done["full"] if job.startswith("audit/")} == {
+        "more-steps.pgd-40", "more-restarts.pgd-40", "autoattack", "gradient-free-long"
+    }  # fmt: skip
+
+
+def test_the_rescue_is_carried_by_the_worst_case(masks: Workshop) -> None:
+    """Where the stage is declared, what stands is what stands under AutoAttack over it."""
+    text = suite("declared", CNN, audit="full")
+    text += """  reference:
+    kind: robustness
+    models: [declared]
+    data: mnist
+    threat: {norm: linf, epsilon: 0.07}
+    attacks: [{autoattack: {bpda: true}, as: aa}]
+"""
+    rows = masks.rows(masks.run(text, "data.mnist.take=25"))
+    worst = rows["wb/declared/worst-case/linf-0.07/robust_accuracy"]
+    reference = rows["reference/declared/worst-case/linf-0.07/robust_accuracy"].value
+    assert worst.value == pytest.approx(reference, abs=0.041)  # one of 25
+    assert (worst.model_verdict, worst.row_verdict) == ("masked", "adequate")
+    assert rows["wb/declared/pgd-40/linf-0.07/robust_accuracy"].value > worst.value + 0.05
+    # nothing is tried on a model that can be trusted
+    assert rows["wb/cnn/rescue/linf-0.07/robust_accuracy"].forwards == 0
+
+
+def test_an_attack_that_returns_its_last_point_is_broken(masks: Workshop) -> None:
+    rows = masks.rows(masks.run(suite(CNN, attacks='"masks:last"'), "data.mnist.take=60"))
+    for part in ("last", "worst-case"):
+        row = rows[f"wb/cnn/{part}/linf-0.07/robust_accuracy"]
+        assert row.row_verdict == "broken-attack"
+        assert "does not keep its best" in row.reason
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_other_norms_and_targets(masks: Workshop, norm: str) -> None:
+    attack = "{l1-apgd: {steps: 20}}" if norm == "l1" else "{pgd: {steps: 10}}"
+    text = suite(CNN, attacks=attack, epsilon={"l2": "1", "l1": "5"}[norm]).replace("linf", norm)
+    text = text.replace("epsilon: ", "target: next, epsilon: " if norm == "l2" else "epsilon: ", 1)
+    run = masks.run(text, "data.mnist.take=60")
+    assert run.exit_code == 0, [state.message for state in run.states.values() if state.message]
+    assert {model for model, _ in verdicts(masks, run).values()} == {"trusted"}
+
+
+def test_a_part_of_a_run_has_no_verdict(masks: Workshop) -> None:
+    run = masks.run(suite(CNN), "data.mnist.take=60", only="wb/cnn/fgsm/*")
+    assert not [job for job in run.states if job.startswith("audit/")]
+    row = masks.rows(run)["wb/cnn/fgsm/linf-0.07/robust_accuracy"]
+    assert (row.status, row.row_verdict, row.model_verdict) == ("ok", "unaudited", "unaudited")
+
+
+def test_a_check_that_fails_leaves_the_model_unaudited(masks: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise ValueError("out of order")
+
+    monkeypatch.setattr("bench.audit.radii.radii", fail)
+    run = masks.run(suite(CNN), "data.mnist.take=60")
+    assert run.exit_code == 3
+    row = masks.rows(run)["wb/cnn/worst-case/linf-0.07/robust_accuracy"]
+    assert (row.status, row.model_verdict) == ("ok", "unaudited")
+    assert not np.isnan(row.value)
+    assert "the audit could not finish: ValueError: out of order" in row.reason
+
+
+def test_the_csv_says_why(masks: Workshop) -> None:
+    masks.run(suite("stopped"), "data.mnist.take=60")
+    with (masks.folder / "out" / "leaderboard.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    (worst,) = (row for row in rows if row["attack"] == "worst-case")
+    assert worst["model_verdict"] == "masked"
+    assert "Next: " in worst["reason"]
+
+
+@pytest.mark.parametrize("name", ["rescue"])
+def test_the_rescue_is_a_name_of_its_own(masks: Workshop, name: str) -> None:
+    from bench.errors import SuiteError
+
+    with pytest.raises(SuiteError, match="'rescue' is the name of a row of its own"):
+        masks.run(suite(CNN, attacks=f"{{fgsm: {{}}, as: {name}}}"))

@@ -1,0 +1,307 @@
+"""Each check, on models that do what it looks for and on an honest one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.audit.answers import answers
+from bench.audit.case import Case
+from bench.audit.finding import Checked, Finding
+from bench.audit.gradient_free import compared, gradient_free
+from bench.audit.gradients import gradients
+from bench.audit.more import more
+from bench.audit.radii import radii
+from bench.audit.rescaled import rescaled
+from bench.audit.rescue import rescue
+from bench.audit.stronger import stronger
+from bench.audit.transferred import transferred
+from bench.audit.unblocked import blockers, unblocked
+from bench.audit.watched import watched
+from bench.defenses.stage import Stage
+
+CaseOf = Callable[..., Case]
+PGD = {"name": "pgd", "options": {"steps": 20}, "cost": 60.0}
+
+
+def stopped(x: Tensor) -> Tensor:
+    return x.detach() + 0 * x
+
+
+def cut(x: Tensor) -> Tensor:
+    return x.detach()
+
+
+def noisy(x: Tensor) -> Tensor:
+    return x + 0.2 * torch.rand_like(x)
+
+
+def found(checked: Checked) -> Mapping[str, Finding]:
+    return {finding.name: finding for finding in checked.findings}
+
+
+def effects(checked: Checked) -> set[str]:
+    return {finding.effect for finding in checked.findings} - {""}
+
+
+class Honest:
+    """An honest network under a good attack gives no check a reason to complain."""
+
+    CHECKS: tuple[Callable[[Case], Checked], ...] = (
+        gradients, answers, radii, rescaled, stronger,
+        lambda case: gradient_free(case, stronger(case)), lambda case: watched(case, **PGD),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("check", Honest.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_an_honest_network_passes(case_of: CaseOf, hidden: Any, check: Callable[[Case], Checked], norm: str) -> None:
+    if norm == "l1":
+        case = case_of(hidden().eval(), norm=norm, epsilons=(0.2,), attacks=[("l1-apgd", {"steps": 60, "loss": "dlr"})])
+    else:
+        epsilons = (0.004, 0.01) if norm == "linf" else (0.03, 0.07)
+        case = case_of(hidden().eval(), norm=norm, epsilons=epsilons, attacks=[("apgd-ce", {}), ("apgd-t", {})])
+    if norm == "l1" and "watched" in str(check):
+        pytest.skip("pgd is no attack under l1")
+    assert [finding.sentence for finding in check(case).findings if finding.effect] == []
+    assert 0.05 < (~case.broken[-1]).mean() < 0.9, "nothing stands, or nothing falls: the case says nothing"
+
+
+class TestGradients:
+    def test_of_zeros(self, case_of: CaseOf, hidden: Any) -> None:
+        checked = gradients(case_of(hidden(stopped).eval()))
+        assert {finding.value for finding in checked.findings} == {1.0}
+        assert effects(checked) == {"masked"}
+
+    def test_that_do_not_exist(self, case_of: CaseOf, hidden: Any) -> None:
+        checked = gradients(case_of(hidden(cut).eval(), attacks=[]))
+        assert effects(checked) == {"masked"}
+        assert "no gradient at all" in checked.findings[0].sentence
+
+    def test_of_a_saturated_softmax(self, case_of: CaseOf, hidden: Any) -> None:
+        """The cross-entropy's gradient underflows, that of the margin does not."""
+        by_name = found(gradients(case_of(hidden(after=lambda z: 1e4 * z).eval())))
+        assert by_name["zero gradients of the cross-entropy"].value > 0.9
+        assert by_name["zero gradients of the margin"].value == 0
+
+    def test_a_loss_of_zero_with_a_good_gradient(self, case_of: CaseOf, hidden: Any) -> None:
+        """Logits twenty apart: float32 rounds the loss to 0, and the gradient still points somewhere."""
+        case = case_of(hidden(after=lambda z: z - 20 * torch.nn.functional.one_hot(z.argmax(1), 16) * -1).eval())
+        x, y = case.batch(np.flatnonzero(case.correct)[:20])
+        assert float(torch.nn.functional.cross_entropy(case.model(x), y)) == 0.0
+        assert effects(gradients(case)) == set()
+
+    def test_only_the_gradients_are_paid_for(self, case_of: CaseOf, hidden: Any) -> None:
+        case = case_of(hidden().eval())
+        gradients(case, samples=10)
+        assert case.spent == {"forwards": 20.0, "backwards": 20.0}
+
+
+class TestAnswers:
+    def test_of_a_random_model(self, case_of: CaseOf, hidden: Any) -> None:
+        checked = answers(case_of(hidden(noisy).eval()))
+        assert found(checked)["answers that change between two passes"].value == 1.0
+        assert effects(checked) == {"suspect"}
+
+    def test_that_depend_on_the_batch(self, case_of: CaseOf, hidden: Any) -> None:
+        checked = answers(case_of(hidden(lambda x: x - 0.5 * x.mean(0)).eval()))
+        assert found(checked)["answers that depend on the batch"].value > 0.5
+        assert effects(checked) == {"suspect"}
+
+    def test_of_a_model_in_training_mode(self, case_of: CaseOf, hidden: Any) -> None:
+        model = hidden().eval()
+        model.layer = nn.Dropout(0.0).train()
+        assert found(answers(case_of(model)))["layers in training mode"].effect == "suspect"
+
+    def test_that_are_probabilities(self, case_of: CaseOf, hidden: Any) -> None:
+        checked = answers(case_of(hidden(after=lambda z: z.softmax(1)).eval()))
+        assert found(checked)["answers that are probabilities"].effect == "suspect"
+
+    def test_data_that_fills_a_corner_of_its_range(self, case_of: CaseOf, hidden: Any) -> None:
+        checked = answers(case_of(hidden().eval(), box=(0.0, 255.0), attacks=[]))
+        assert "[0, 255]" in found(checked)["share of the box without data"].sentence
+
+
+class TestRadii:
+    def test_an_attack_that_nothing_bounds(self, case_of: CaseOf, hidden: Any) -> None:
+        checked = radii(case_of(hidden(stopped).eval()))
+        assert found(checked)["unbounded attacks that fail"].effect == "masked"
+
+
+class TestStronger:
+    def test_a_weak_attack_is_told(self, case_of: CaseOf, hidden: Any) -> None:
+        """Of one step with a fifth of the radius: what falls to the better attack had not fallen before."""
+        case = case_of(hidden().eval(), attacks=[("pgd", {"steps": 1, "step_size": 0.002, "start": "clean"})])
+        checked = stronger(case)
+        assert effects(checked) == {"too-weak"}
+        assert checked.found is not None
+        assert checked.took is not None
+        assert not (checked.found & case.broken).any()
+        assert not (checked.found & ~checked.took).any()
+        at = checked.found[1].sum()
+        assert f"breaks {at} of the {checked.took[1].sum()} samples" in checked.findings[1].sentence
+
+    def test_more_steps_and_restarts(self, case_of: CaseOf, hidden: Any) -> None:
+        options = {"steps": 2, "step_size": 0.001, "restarts": 1, "start": "clean", "loss": "cross-entropy"}
+        case = case_of(hidden().eval(), attacks=[("pgd", options)])
+        assert effects(more(case, name="pgd", options=options, what="steps")) == {"too-weak"}
+        assert "more steps" in more(case, name="pgd", options=options, what="steps").findings[1].advice
+        strong = case_of(hidden().eval(), attacks=[("apgd-t", {})])
+        assert effects(more(strong, name="pgd", options={"steps": 20, "restarts": 1}, what="restarts")) == set()
+
+
+class TestWithoutGradients:
+    def test_square_finds_what_the_gradient_hides(self, case_of: CaseOf, hidden: Any) -> None:
+        case = case_of(hidden(stopped).eval(), count=1000)
+        checked = gradient_free(case, stronger(case))
+        assert "masked" in effects(checked)
+        assert found(checked)["samples that fall to square alone"].value >= 3
+
+    def test_a_model_without_any_gradient(self, case_of: CaseOf, hidden: Any) -> None:
+        case = case_of(hidden(cut).eval(), attacks=[("square", {"queries": 2})])
+        assert "masked" in effects(gradient_free(case, stronger(case)))
+
+    @pytest.mark.parametrize(
+        ("alone", "other", "effect"), [(2, 0, ""), (5, 0, "masked"), (8, 1, "masked"), (5, 5, ""), (10, 20, "")]
+    )
+    def test_what_is_chance(self, alone: int, other: int, effect: str) -> None:
+        """Five of five by chance: 1/32; eight of nine: 10/512."""
+        tried = np.array([True] * alone + [False] * other + [True] * 4)
+        by_gradient = np.array([False] * alone + [True] * other + [True] * 4)
+        assert compared("square", tried, by_gradient, 0.1).effect == effect
+
+    def test_transfer(self, case_of: CaseOf, hidden: Any) -> None:
+        """Examples for the same network without its mask."""
+        case, open_case = case_of(hidden(stopped).eval(), count=1000), case_of(hidden().eval(), count=1000)
+
+        def examples(level: int, chosen: Any) -> Tensor:
+            return open_case.attack("apgd-ce", chosen, open_case.epsilons[level], {}).examples
+
+        checked = transferred(case, stronger(case), others=[("open", examples)])
+        assert effects(checked) == {"masked"}
+        assert "transfer from open" in checked.findings[0].sentence
+        same = transferred(open_case, stronger(open_case), others=[("open", examples)])
+        assert effects(same) == set()
+
+
+class TestRescaled:
+    def test_a_large_scale(self, case_of: CaseOf, hidden: Any) -> None:
+        assert effects(rescaled(case_of(hidden(after=lambda z: 1e4 * z).eval()))) == {"masked"}
+
+
+LAST = """
+import torch
+
+
+def last(model, x, goal, *, threat, draws):
+    point = x.clone()
+    for step in range(6):
+        point = point.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(goal.loss(model(point)).sum(), point)
+        point = threat.project(point.detach() + (1 if step < 5 else -9) * threat.epsilon / 4 * gradient.sign(), x)
+    return point
+"""
+
+
+class TestWatched:
+    def test_an_attack_that_loses_what_it_had(
+        self, case_of: CaseOf, hidden: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "lastattack.py").write_text(LAST)
+        monkeypatch.syspath_prepend(tmp_path)
+        case = case_of(hidden().eval(), epsilons=(0.1,), attacks=[])
+        checked = watched(case, name="lastattack:last", options={}, cost=20.0)
+        assert found(checked)["silent successes"].effect == "broken-attack"
+
+    def test_a_random_model_is_not_the_attacks_fault(self, case_of: CaseOf, hidden: Any) -> None:
+        checked = watched(case_of(hidden(noisy).eval(), attacks=[]), **PGD)
+        assert found(checked)["silent successes"].level == "pass"
+
+    def test_zero_gradients_and_no_progress(self, case_of: CaseOf, hidden: Any) -> None:
+        by_name = found(watched(case_of(hidden(stopped).eval()), **PGD))
+        assert by_name["zero gradients along the way"].effect == "masked"
+        assert by_name["samples whose loss never rose"].effect == "suspect"
+
+    def test_a_model_without_any_gradient(self, case_of: CaseOf, hidden: Any) -> None:
+        assert effects(watched(case_of(hidden(cut).eval(), attacks=[]), **PGD)) == {"masked"}
+
+
+class Rounding(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (7 * x).round() / 7
+
+
+class TestRescue:
+    def rescued(self, case: Case, others: Any = ()) -> tuple[float, list[str]]:
+        """The share that still stands at the largest radius, and what was tried."""
+        x, y = case.batch(np.arange(len(case.ids)))
+        tried = rescue(case, x, y, others, ids=case.ids)
+        with torch.no_grad():
+            broken = case.model(tried.examples[-1]).argmax(1) != y
+        return float((~(broken.numpy() | case.broken[-1])).mean()), tried.names
+
+    def reference(self, case_of: CaseOf, hidden: Any) -> float:
+        """What stands on the unmasked network under AutoAttack."""
+        return float((~case_of(hidden().eval(), epsilons=(0.01,), attacks=[("autoattack", {})]).broken[-1]).mean())
+
+    @pytest.mark.parametrize(
+        ("mask", "words"),
+        [
+            ({"after": lambda z: 1e4 * z}, "logits divided by"),
+            ({"after": lambda z: z.softmax(1)}, "the logarithm of the probabilities"),
+            ({"before": Stage(stopped)}, "autoattack"),
+        ],
+        ids=["scaled", "probabilities", "declared stage"],
+    )
+    def test_it_ends_where_autoattack_ends_without_the_mask(
+        self, case_of: CaseOf, hidden: Any, mask: dict[str, Any], words: str
+    ) -> None:
+        share, names = self.rescued(case_of(hidden(**mask).eval(), epsilons=(0.01,)))
+        assert share == pytest.approx(self.reference(case_of, hidden), abs=0.02)
+        assert words in names[0]
+
+    def test_a_module_that_nobody_declared(self, case_of: CaseOf, hidden: Any) -> None:
+        class Still(nn.Module):
+            def forward(self, x: Tensor) -> Tensor:
+                return stopped(x)
+
+        model = hidden().eval()
+        model.before = Still()
+        share, names = self.rescued(case_of(model, epsilons=(0.01,)))
+        assert share == pytest.approx(self.reference(case_of, hidden), abs=0.02)
+        assert "straight through Still" in names[0]
+
+    def test_without_a_way_in_square_and_transfer_are_left(self, case_of: CaseOf, hidden: Any) -> None:
+        case = case_of(hidden(cut).eval(), epsilons=(0.01,), attacks=[])
+        share, names = self.rescued(case, [("open", hidden().eval())])
+        assert share == pytest.approx(self.reference(case_of, hidden), abs=0.08)
+        assert names[-1] == "transfer from open"
+
+
+class TestUnblocked:
+    def test_the_innermost_module_is_found(self) -> None:
+        rounding = Rounding()
+        model = nn.Sequential(nn.Sequential(rounding, nn.Identity()), nn.Flatten(), nn.Linear(4, 3))
+        assert blockers(model, torch.rand(2, 1, 2, 2)) == [rounding]
+
+    def test_an_honest_model_has_none(self) -> None:
+        model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+        assert blockers(model, torch.rand(2, 1, 4, 4)) == []
+
+    def test_a_plain_function_cannot_be_looked_into(self) -> None:
+        assert blockers(lambda x: x.round(), torch.rand(2, 3)) == []
+
+    def test_the_gradient_passes_within_the_block_alone(self) -> None:
+        rounding = Rounding()
+        x = torch.rand(3, requires_grad=True)
+        with unblocked([rounding]):
+            inside = rounding(x)
+            assert torch.autograd.grad(inside.sum(), x)[0].tolist() == [1.0, 1.0, 1.0]
+        assert torch.equal(inside, rounding(x))
+        assert torch.autograd.grad(rounding(x).sum(), x)[0].tolist() == [0.0, 0.0, 0.0]
