@@ -243,7 +243,7 @@ def gate(
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Argument(metavar="attacks|metrics|models|data|recipes", help="What to list.")],
+    kind: Annotated[str, typer.Argument(metavar="attacks|metrics|models|data|recipes|checks", help="What to list.")],
 ) -> None:
     """List what a suite can name.
 

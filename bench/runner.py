@@ -296,4 +296,4 @@ def write_outputs(run: Run, plan: Plan, table: Table, record: Mapping[str, Any])
 
     write_whole(run.folder / "leaderboard.csv", tables.leaderboard(run.rows).encode())
     write_whole(run.folder / "outcomes.csv", tables.outcomes(run.suite, plan, run.states).encode())
-    write_page(run.folder / "report.html", run.suite, plan, run.states, run.rows, run.findings, record)
+    write_page(run.folder / "report.html", run.suite, plan, run.states, run.rows, run.findings, record, table.judged)

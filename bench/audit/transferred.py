@@ -43,6 +43,6 @@ def transferred(case: Case, earlier: Checked, *, others: Others) -> Checked:
         case.spent["forwards"] += len(x)
         fallen |= seen.reached.numpy()
     found[level, chosen[fallen]] = True
-    names = ", ".join(name for name, _ in others)
+    names = ", ".join(dict.fromkeys(name for name, _ in others))
     finding = compared(f"transfer from {names}", fallen, earlier.found[level][chosen], case.epsilons[level])
     return Checked([finding], found)

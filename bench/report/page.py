@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bench.engine.state import JobState
 from bench.engine.store import write_whole
 from bench.report import board, text
+from bench.report.audited import audited
 from bench.report.curves import curves
 from bench.report.distances import standings
 from bench.report.gallery import gallery
@@ -25,6 +27,7 @@ from bench.report.redirected import sheets
 from bench.report.transfer import grids
 from bench.results.expectations import Finding
 from bench.results.row import Row
+from bench.results.verdicts import Judged
 from bench.suite.jobs import Plan
 from bench.suite.schema import Robustness
 from bench.suite.spec import Suite
@@ -40,6 +43,7 @@ def write_page(
     rows: Sequence[Row],
     findings: Sequence[Finding],
     record: Mapping[str, Any],
+    judged: Mapping[tuple[str, str], Judged] = MappingProxyType({}),
 ) -> None:
     """Write `report.html`: one file that loads nothing, from disk or network.
 
@@ -51,6 +55,7 @@ def write_page(
         rows: The leaderboard.
         findings: What came of each expectation.
         record: The content of run.json.
+        judged: What the audits say, by evaluation and model.
 
     Raises:
         BenchError: The disk is full or the folder cannot be written.
@@ -77,6 +82,7 @@ def write_page(
             sheets=sheets(records),
             panels=panels(records),
             standings=standings(rows),
+            audited=audited(judged, rows),
             provenance=provenance(record),
             style=(_TEMPLATES / "page.css").read_text(),
             script=script,

@@ -14,6 +14,7 @@ from bench.results.generator_rows import generator_rows
 from bench.results.quoted import with_quotes
 from bench.results.reading import Reader
 from bench.results.row import Row
+from bench.results.verdicts import Judged
 from bench.suite import names
 from bench.suite.jobs import Plan
 from bench.suite.schema import Reconstruction, Robustness, Transfer
@@ -28,10 +29,12 @@ class Table(NamedTuple):
     Attributes:
         rows: In the suite's order.
         figures: What the rows with a figure are computed from, by row id.
+        judged: What the audits say, by evaluation and model.
     """
 
     rows: list[Row]
     figures: Mapping[str, Figures]
+    judged: Mapping[tuple[str, str], Judged]
 
 
 def make_rows(suite: Suite, plan: Plan, states: Mapping[str, JobState], wanted: Collection[str] | None = None) -> Table:
@@ -48,7 +51,7 @@ def make_rows(suite: Suite, plan: Plan, states: Mapping[str, JobState], wanted: 
     for row in with_quotes(list(_all(reader)), suite.quoted):
         left_out = wanted is not None and row.row not in wanted and row.status == "not-run"
         rows.append(replace(row, seed=suite.seed, message=NOT_ASKED if left_out else row.message))
-    return Table(rows, reader.figures)
+    return Table(rows, reader.figures, reader.judged)
 
 
 def _all(reader: Reader) -> Iterator[Row]:

@@ -139,7 +139,8 @@ def _said(finding: Mapping[str, Any]) -> str:
 
 
 def _reasons(findings: Sequence[Mapping[str, Any]]) -> str:
-    """The sentences of some findings, each once, with the advice of the first."""
+    """The sentences of some findings, each once, with the first two pieces of advice."""
     sentences = list(dict.fromkeys(finding["sentence"] for finding in findings))
     more = f"; and {len(sentences) - _TOLD} more findings" if len(sentences) > _TOLD else ""
-    return "; ".join(sentences[:_TOLD]) + more + f". Next: {findings[0]['advice']}"
+    advice = list(dict.fromkeys(finding["advice"] for finding in findings))[:2]
+    return "; ".join(sentences[:_TOLD]) + more + f". Next: {'; '.join(advice)}"

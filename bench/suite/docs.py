@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel
 
+from bench.audit.catalogue import CHECKS
 from bench.catalogue import Component
 from bench.data.catalogue import DataOptions, Imported
 from bench.suite import schema
@@ -23,13 +24,15 @@ def page() -> str:
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
     environment.filters["code"] = lambda text: f"`{text}`"
     shown = {model.__name__: model for model in (
-        schema.Header, schema.Model, schema.Training, schema.Threat, schema.Expectation, schema.Quote, DataOptions,
+        schema.Header, schema.Model, schema.Training, schema.Threat, schema.Expectation, schema.Quote, schema.Gate,
+        schema.GatedRows, DataOptions,
         Imported,
     )}  # fmt: skip
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         **shown,
         table=table,
         entries=entries,
+        CHECKS=CHECKS,
         EVALUATIONS=schema.EVALUATIONS,
         RECONSTRUCTION_METRICS=RECONSTRUCTION_METRICS,
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from bench.attacks.catalogue import ATTACKS
+from bench.audit.catalogue import CHECKS
 from bench.catalogue import Catalogue, Options, Real
 from bench.data.catalogue import DATA
 from bench.metrics.catalogue import METRICS
@@ -22,6 +23,7 @@ CATALOGUES: Mapping[str, Catalogue] = {
     "models": MODELS,
     "data": DATA,
     "recipes": RECIPES,
+    "checks": CHECKS,
 }
 """The catalogues by the name `bench list` knows them by."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.attacks.attack import create
-from bench.errors import AttackError, BenchError, ModelError
+from bench.errors import AttackError, BenchError, ModelError, NoGradientError
 
 X, Y = torch.full((2, 4), 0.5), torch.zeros(2, dtype=torch.int64)
 
@@ -44,11 +44,6 @@ def test_wrong_batches(change, sentence, linear) -> None:
 @pytest.mark.parametrize(
     ("model", "y", "sentence"),
     [
-        (
-            lambda x: x.softmax(1),
-            Y,
-            "the model returns probabilities (each row lies in [0, 1] and sums to 1); expected",
-        ),
         (lambda x: x.to("meta"), Y, "the model answers on meta for inputs on cpu; expected it to stay on its input's"),
         (lambda x: x, torch.tensor([0, 4]), "the model returns 4 classes, but the data has labels up to 4"),
         (lambda x: x.sum(1), Y, "expected the model to return logits of shape (16, classes), found (16,)"),
@@ -65,9 +60,27 @@ def test_wrong_models(model, y, sentence, monkeypatch) -> None:
         assert sentence in str(caught.value)
 
 
-def test_log_probabilities_and_large_outputs_are_logits() -> None:
+def test_probabilities_are_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    attack = create("pgd", norm="linf", epsilon=0.1, steps=2)
+    attack(lambda x: x.softmax(1), torch.rand(2, 4), Y)
+    assert "the model returns probabilities" in str(recwarn.pop(UserWarning).message)
+    # logarithms of probabilities and large outputs are logits
     for model in (lambda x: x.softmax(1).log(), lambda x: x * 100):
-        create("pgd", norm="linf", epsilon=0.1, steps=2)(model, torch.rand(2, 4), Y)
+        attack(model, torch.rand(2, 4), Y)
+    assert len(recwarn) == 0
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "apgd-t", "autoattack"])
+def test_a_model_without_a_gradient(name: str) -> None:
+    """AutoAttack's last part needs none, and breaks what a gradient attack cannot begin with."""
+    attack = create(name, norm="linf", epsilon=0.3)
+    x, y = torch.full((4, 4), 0.5), torch.zeros(4, dtype=torch.int64)
+    model = lambda x: torch.stack([x[:, 0], torch.full_like(x[:, 0], 0.45)], 1).detach()  # noqa: E731
+    if name == "autoattack":
+        assert attack(model, x, y).success.all()
+        return
+    with pytest.raises(NoGradientError, match="the model gives no gradient"):
+        attack(model, x, y)
 
 
 def test_a_model_in_training_mode_is_refused(linear) -> None:

@@ -84,10 +84,10 @@ def test_a_budget_is_part_of_the_key(toy: Workshop) -> None:
     assert "attack/wb/lin/0/fgsm/0" in toy.journal("queued", "budgeted")
 
 
-def test_probabilities_are_refused_with_a_sentence(toy: Workshop) -> None:
+def test_of_probabilities_a_sentence_warns(toy: Workshop) -> None:
     toy.module("soft", "import toy\n\n\ndef model():\n    net = toy.linear()\n    return lambda x: net(x).softmax(1)\n")
     done = toy.run(SUITE.replace("toy:linear", "soft:model").replace("ATTACKS", "fgsm").replace("NORM", "linf"))
-    assert done.exit_code == 3
+    assert done.exit_code == 0
     row = toy.rows(done)["wb/lin/fgsm/linf-0.1/robust_accuracy"]
-    assert row.status == "failed"
+    assert row.status == "ok"
     assert "the model returns probabilities" in row.message
