@@ -24,7 +24,7 @@ def test_no_recipe_of_a_shipped_suite_misses_the_zoo(suite: Path, tmp_path: Path
     training = {line.job.id: line.origin for line in jobs if line.job.kind == "train"}
     assert training
     if suite.stem in FOR_A_GPU:
-        assert "zoo" not in training.values(), "then it is not left out any more"
+        assert set(training.values()) != {"zoo"}, "then it is not left out any more"
         return
     live = {job for job in training if trained_live(suite.stem, job.split("/")[1])}
     assert "zoo" not in {training[job] for job in live}

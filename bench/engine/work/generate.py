@@ -30,6 +30,8 @@ from bench.randomness import derive_seed
 
 FEW = 10
 """Samples a feature below which the distance that two samples of the data would have is only bounded."""
+FAR_TOO_FEW = 4
+"""Features a sample above which it is not even that."""
 
 
 def sample(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -129,11 +131,21 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     numbers = {key: _number(name, value) for key, value in found.values.items()}
     said = [facts.get("note", ""), found.note]
     if "bias" in numbers:
-        # of few samples the eigenvalues that the figure is made from are themselves too few or too small
-        bound = "at least " if min(facts["n"], facts["reference_n"]) < FEW * compared.reference[0].numel() else ""
-        said.append(f"two such samples of the data would be {bound}{numbers.pop('bias'):.3g} apart")
+        said.append(_apart(numbers.pop("bias"), min(facts["n"], facts["reference_n"]), compared.reference[0].numel()))
     facts["note"] = NOTE.join(filter(None, said))
     return {**facts, "values": numbers}, dict(found.arrays)
+
+
+def _apart(bias: float, samples: int, width: int) -> str:
+    """What to say of the distance that two samples of the data would have.
+
+    The first term of a series in features over samples: it falls short where these are nearly as many, since the
+    eigenvalues it is made from are too small, and is far too large where features are many times as many.
+    """
+    if samples < width / FAR_TOO_FEW:
+        return f"too few samples for {width:,} features to say how far apart two such samples of the data would be"
+    bound = "at least " if samples < FEW * width else ""
+    return f"two such samples of the data would be {bound}{bias:.3g} apart"
 
 
 def _number(name: str, value: Any) -> float:
