@@ -34,9 +34,9 @@ def common_note(records: Sequence[Record]) -> str:
     return NOTE.join(part for part in first if all(part in other for other in others))
 
 
-def with_figure(row: Row, figures: Sequence[np.ndarray]) -> Row:
+def with_figure(row: Row, figures: Sequence[np.ndarray], shares: str) -> Row:
     """A row with the figure of per-sample values: over samples for one trial, over trials for several."""
-    each = [statistics.of_samples(values) for values in figures]
+    each = [statistics.of_samples(values, shares) for values in figures]
     interval, n = each[0]
     if len(each) > 1:
         share = all(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all() for values in figures)

@@ -48,5 +48,5 @@ def generator_rows(reader: Reader, name: str, block: Generation, model: str, use
         most = 1.0 if key in shares or traits.get("bounded") else math.inf
         interval = statistics.mean(values, least=least, most=most)
         if len(values) == 1 and key in shares:
-            interval = statistics.wilson(values[0] * n, n)
+            interval = statistics.SHARES[reader.suite.intervals](values[0] * n, n)
         yield replace(row, value=interval.value, low=interval.low, high=interval.high)

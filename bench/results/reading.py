@@ -96,4 +96,4 @@ class Reader:
     def figured(self, row: Row, ids: Sequence[str], values: Sequence[np.ndarray]) -> Row:
         """A row with the figure of per-sample values, which are kept beside it."""
         self.figures[row.row] = Figures(ids, tuple(values))
-        return with_figure(row, values)
+        return with_figure(row, values, self.suite.intervals)

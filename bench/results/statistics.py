@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri, stdtrit
+from scipy.special import betaincinv, ndtri, stdtrit
 
 CONFIDENCE = 0.95
 """Confidence of every interval."""
@@ -42,6 +43,30 @@ def wilson(successes: float, n: int) -> Interval:
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
+def clopper_pearson(successes: float, n: int) -> Interval:
+    """A share with the exact interval of Clopper and Pearson: it holds the truth at least as often as it says.
+
+    Args:
+        successes: 0 to n.
+        n: Number of trials; with 0 everything is NaN.
+
+    Source: Clopper and Pearson 1934.
+
+    >>> tuple(round(value, 3) for value in clopper_pearson(500, 1000))
+    (0.5, 0.469, 0.531)
+    """
+    if n == 0:
+        return Interval(math.nan, math.nan, math.nan)
+    tail = (1 - CONFIDENCE) / 2
+    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
+    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
+    return Interval(successes / n, low, high)
+
+
+SHARES: Mapping[str, Callable[[float, int], Interval]] = {"wilson": wilson, "clopper-pearson": clopper_pearson}
+"""Intervals for shares, by the name a suite has for them."""
+
+
 def mean(values: ArrayLike, *, least: float = -math.inf, most: float = math.inf) -> Interval:
     """A mean with Student's interval; NaN bounds for a single value.
 
@@ -65,8 +90,12 @@ def mean(values: ArrayLike, *, least: float = -math.inf, most: float = math.inf)
     return Interval(centre, max(least, low), min(most, high))
 
 
-def of_samples(values: ArrayLike) -> tuple[Interval, int]:
-    """The mean of one value a sample, NaN left out, and how many were left: Wilson for shares, Student otherwise.
+def of_samples(values: ArrayLike, shares: str = "wilson") -> tuple[Interval, int]:
+    """The mean of one value a sample, NaN left out, and how many were left; of yes or no as a share, else by Student.
+
+    Args:
+        values: Shape (n,).
+        shares: The interval for shares: ``wilson`` or ``clopper-pearson``.
 
     >>> interval, n = of_samples([1.0, 0.0, float("nan"), 1.0])
     >>> round(interval.value, 3), n
@@ -75,5 +104,5 @@ def of_samples(values: ArrayLike) -> tuple[Interval, int]:
     array = np.asarray(values, np.float64)
     array = array[~np.isnan(array)]
     if np.isin(array, (0.0, 1.0)).all():
-        return wilson(float(array.sum()), len(array)), len(array)
+        return SHARES[shares](float(array.sum()), len(array)), len(array)
     return mean(array), len(array)

@@ -105,7 +105,7 @@ class _SuiteCheck(Findings):
         suite = Suite(
             self.document.file, getattr(header, "suite", ""), getattr(header, "description", ""),
             getattr(header, "seed", 0), data, models, evaluations, tuple(expect.values()), tuple(quoted.values()),
-            gate, text=text, overrides=tuple(assignments),
+            gate, getattr(header, "intervals", "wilson"), text=text, overrides=tuple(assignments),
         )  # fmt: skip
         self.rows(suite)
         self.gated(gate, suite)

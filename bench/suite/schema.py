@@ -277,4 +277,7 @@ class Header(Options):
     evaluations: dict[str, dict[str, Any]] = Field(default_factory=dict, description="evaluations by name")
     expect: list[dict[str, Any]] = Field(default_factory=list, description="figures the run must reach")
     quoted: list[dict[str, Any]] = Field(default_factory=list, description="figures from papers")
+    intervals: Literal["wilson", "clopper-pearson"] = Field(
+        "wilson", description="intervals of shares: Wilson's, or the exact ones, which are wider and a guarantee"
+    )
     gate: Gate = Field(default_factory=Gate, description="what `bench gate` compares")

@@ -55,6 +55,7 @@ class Suite:
         expect: Figures a run must reach.
         quoted: Figures from papers.
         gate: What a gate compares.
+        intervals: How the intervals of shares are made: ``wilson`` or ``clopper-pearson``.
         warnings: What is allowed but looks wrong, one sentence each.
         text: The file's content, for provenance.
         overrides: The assignments of `--set`.
@@ -70,6 +71,7 @@ class Suite:
     expect: tuple[Expectation, ...]
     quoted: tuple[Quote, ...]
     gate: Gate = field(default_factory=Gate)
+    intervals: str = "wilson"
     warnings: tuple[str, ...] = ()
     text: str = ""
     overrides: tuple[str, ...] = field(default=())

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import scipy.stats
 
 from bench.results import statistics
+from tests.conftest import TOY_SUITE
+
+if TYPE_CHECKING:
+    from tests.conftest import Workshop
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (3, 17), (500, 1000), (4321, 10_000)])
@@ -17,6 +22,24 @@ def test_wilson_agrees_with_scipy(successes, n) -> None:
     ours = statistics.wilson(successes, n)
     assert (ours.low, ours.high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
     assert ours.low <= ours.value <= ours.high
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (3, 17), (500, 1000), (4321, 10_000)])
+def test_clopper_pearson_agrees_with_scipy(successes: int, n: int) -> None:
+    low, high = scipy.stats.binomtest(successes, n).proportion_ci(method="exact")
+    ours = statistics.clopper_pearson(successes, n)
+    assert (ours.value, ours.low, ours.high) == pytest.approx((successes / n, low, high), abs=1e-12)
+
+
+def test_a_suite_can_ask_for_exact_intervals(toy: Workshop) -> None:
+    """They are wider than Wilson's, at the same figure."""
+    rows = {
+        name: toy.rows(toy.run(TOY_SUITE + f"intervals: {name}\n", out=toy.folder / name)) for name in statistics.SHARES
+    }
+    wilson, exact = (rows[name]["wb/lin/worst-case/linf-0.1/robust_accuracy"] for name in ("wilson", "clopper-pearson"))
+    assert wilson.value == exact.value
+    assert (exact.low, exact.high) == statistics.clopper_pearson(round(40 * exact.value), 40)[1:]
+    assert exact.high - exact.low > wilson.high - wilson.low
 
 
 def test_the_protocols_figures() -> None:
