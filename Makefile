@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: robustness test speed zoo docs clean
+.PHONY: robustness test speed zoo baseline docs clean
 
 robustness: .venv/installed
 	$(BIN)/bench run suites/robustness.yaml
@@ -20,6 +20,12 @@ speed: .venv-peers/installed
 # train what the shipped suites need and is not in the zoo; about an hour and a half on two cores from nothing
 zoo: .venv/installed
 	$(BIN)/python -m bench.zoo_builder suites/*.yaml
+
+# what tests/test_own_gate.py compares with; look at what changed before you commit it
+baseline: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/bench run suites/robustness.yaml --out reports/baseline --device cpu \
+		--set data.mnist.take=100 --set data.mnist-test.take=200 --set evaluations.reconstruction.pairs=2
+	$(BIN)/bench baseline reports/baseline
 
 docs: .venv/installed
 	$(BIN)/python -m bench.suite.docs > docs/suites.md

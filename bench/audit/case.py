@@ -76,13 +76,10 @@ class Case:
     spent: dict[str, float] = field(default_factory=lambda: {"forwards": 0.0, "backwards": 0.0})
 
     def threat(self, epsilon: float) -> Threat:
-        """The threat of one radius."""
+        """The threat of one radius; of an infinite one the whole box, whatever the norm."""
+        if math.isinf(epsilon):
+            return Threat("linf", self.box[1] - self.box[0], *self.box)
         return Threat(self.norm, epsilon, *self.box)
-
-    def whole_box(self, x: Tensor) -> float:
-        """The radius of a ball that holds the whole box, whatever its centre."""
-        entries = float(x[0].numel())
-        return (self.box[1] - self.box[0]) * {"linf": 1.0, "l2": math.sqrt(entries), "l1": entries}[self.norm]
 
     def affordable(self, share: float, passes: float, *, least: int = 8, most: int = 200) -> int:
         """How many samples a check can take that costs some passes a sample and may cost a share of the attacks."""
@@ -121,7 +118,7 @@ class Case:
         Args:
             name: An attack of ours, or a user's.
             chosen: The samples.
-            epsilon: Radius.
+            epsilon: Radius; infinite for the whole box.
             options: Options of the attack; those of ours that are left out have their defaults.
             watch: Is told of every pass.
             version: Another text gives other random choices.

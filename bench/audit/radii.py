@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from bench.audit.case import Case, Chosen
 from bench.audit.finding import Checked, Finding, graded
 from bench.errors import NoGradientError
@@ -24,9 +26,7 @@ def radii(case: Case, *, samples: int = 32) -> Checked:
     chosen = case.some(case.affordable(0.03, 3 * 1.5 * _STEPS, most=samples), case.correct)
     if len(chosen) == 0 or case.box[1] - case.box[0] == float("inf"):
         return Checked([Finding("unbounded attacks that fail", 0.0, 0.0, "pass", sentence="nothing to attack")])
-    whole = case.whole_box(case.batch(chosen[:1])[0])
-    widths = (max(case.epsilons), 2 * max(case.epsilons), whole)
-    shares = [_share(case, chosen, min(radius, whole)) for radius in widths]
+    shares = [_share(case, chosen, radius) for radius in (max(case.epsilons), 2 * max(case.epsilons), math.inf)]
     failing = 1 - shares[2]
     sentence = (
         f"with nothing to bound it, the attack still fails on {failing:.0%} of {len(chosen)} samples, which no honest "
@@ -49,9 +49,9 @@ def radii(case: Case, *, samples: int = 32) -> Checked:
 def _share(case: Case, chosen: Chosen, epsilon: float) -> float:
     """The share of samples that fall at one radius."""
     # not from a random point: of the whole box, that alone would break what no gradient leads to
-    name, options = (
-        ("l1-apgd", {"steps": _STEPS}) if case.norm == "l1" else ("pgd", {"steps": _STEPS, "start": "clean"})
-    )
+    name, options = "pgd", {"steps": _STEPS, "start": "clean"}
+    if case.threat(epsilon).norm == "l1":
+        name, options = "l1-apgd", {"steps": _STEPS}
     try:
         return float(case.attack(name, chosen, epsilon, options, version="radii").broken.mean())
     except NoGradientError:

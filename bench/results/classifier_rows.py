@@ -100,10 +100,12 @@ class _Reading:
         audit = self.reader.plan.audits.get((self.name, model))
         if audit is None:
             return None, ""
-        trouble = self.reader.job_trouble(audit.jobs)
+        # without another model's examples the rest can still be judged
+        absent = [job for job in audit.borrowing if self.reader.states.get(job, NOT_RUN).status == "skipped"]
+        trouble = self.reader.job_trouble([job for job in audit.jobs if job not in absent])
         if trouble:
             return None, f"the audit could not finish: {trouble[1]}"
-        found = judge(audit, self.reader.read, outcomes)
+        found = judge(audit, self.reader.read, outcomes, absent)
         self.reader.judged[self.name, model] = found
         return found, ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,13 +61,16 @@ class Judged:
     passes: float
 
 
-def judge(audit: AuditCell, read: Callable[[str], Record], outcomes: Sequence[Classified]) -> Judged:
+def judge(
+    audit: AuditCell, read: Callable[[str], Record], outcomes: Sequence[Classified], absent: Collection[str] = ()
+) -> Judged:
     """The verdict on a model.
 
     Args:
         audit: Where its checks are; all have ended well.
         read: The record of a job.
         outcomes: What one of the evaluation's attacks left, for each trial: says how many samples and radii there are.
+        absent: Jobs of checks that could not run and that the verdict can do without.
     """
     told: list[Told] = []
     found = [np.zeros_like(trial.reached) for trial in outcomes]
@@ -76,6 +79,8 @@ def judge(audit: AuditCell, read: Callable[[str], Record], outcomes: Sequence[Cl
         told += [Told("planted", label, None, finding) for finding in read(job).meta["findings"]]
     for trial, checks in enumerate(audit.trials):
         for (check, label), job in checks.items():
+            if job in absent:
+                continue
             record = read(job)
             told += [Told(check, label, trial, finding) for finding in record.meta["findings"]]
             passes += record.meta["forwards"] + 2 * record.meta["backwards"]

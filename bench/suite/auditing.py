@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.audit.catalogue import checks_of
 from bench.catalogue import Component
 from bench.suite.inputs import Input
-from bench.suite.jobs import AuditCell, Cell
+from bench.suite.jobs import BORROWING, AuditCell, Cell
 from bench.suite.names import RESCUE
 from bench.suite.schema import Robustness, Use
 
@@ -187,8 +187,8 @@ class Auditing:
         return tuple(verified)
 
     def early(self, check: str) -> bool:
-        """Whether a check says early on what a model hides; the long ones need not have run for a rescue."""
-        return any(each.name == check and "quick" in each.traits["in"] for each in self.checks)
+        """Whether a check says early on what this model hides: no rescue waits for the long ones, or for others."""
+        return check != BORROWING and any(each.name == check and "quick" in each.traits["in"] for each in self.checks)
 
 
 def _component(check: Component) -> Input:

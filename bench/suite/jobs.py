@@ -54,6 +54,10 @@ class Cell:
     scores: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
 
+BORROWING = "transfer"
+"""The check that needs what was made on other models."""
+
+
 @dataclass(frozen=True)
 class AuditCell:
     """Where the checks of one model in one evaluation are.
@@ -74,6 +78,11 @@ class AuditCell:
     def jobs(self) -> list[str]:
         """All its jobs."""
         return [*self.planted.values(), *(job for checks in self.trials for job in checks.values())]
+
+    @property
+    def borrowing(self) -> list[str]:
+        """Those that need what was made on other models."""
+        return [job for checks in self.trials for (check, _), job in checks.items() if check == BORROWING]
 
 
 @dataclass(frozen=True)

@@ -267,6 +267,15 @@ def test_a_check_that_fails_leaves_the_model_unaudited(masks: Workshop, monkeypa
     assert "the audit could not finish: ValueError: out of order" in row.reason
 
 
+def test_a_model_that_fails_does_not_spoil_the_verdict_on_others(masks: Workshop) -> None:
+    masks.module("bad", "def model():\n    return lambda x: 1 / 0\n")
+    run = masks.run(suite(CNN, 'bad: {kind: classifier, load: "bad:model"}'), "data.mnist.take=60")
+    assert run.exit_code == 3
+    assert run.states["audit/wb/cnn/0/transfer"].status == "skipped"
+    assert verdicts(masks, run)["cnn", "linf-0.07"][0] == "trusted"
+    assert masks.rows(run)["wb/bad/worst-case/linf-0.07/robust_accuracy"].status == "failed"
+
+
 def test_the_csv_says_why(masks: Workshop) -> None:
     masks.run(suite("stopped"), "data.mnist.take=60")
     with (masks.folder / "out" / "leaderboard.csv").open() as file:
