@@ -128,6 +128,7 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
         started = time.time()
         record = _provenance(suite, options, device, os.path.relpath(store.root, folder))
         _write_json(folder / "run.json", {**record, "state": "running", "started": started})
+        (folder / snapshot.FILE).unlink(missing_ok=True)  # it would pass for this run's if this one does not end
         interrupted = False
         executor = make_executor(
             options.executor, device=device, batch_size=options.batch_size, log=folder / "worker.log"

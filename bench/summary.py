@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.results.row import UNAUDITED, Row
-from bench.results.verdicts import ADEQUATE, RANK
+from bench.results.row import ADEQUATE, RANK, UNAUDITED, Row
 from bench.runner import Run
 from bench.suite.names import WORST_CASE
 

@@ -31,7 +31,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 5.4; Athalye, Carlini, Wagner 2018, section 3.1",
         "bench.audit.radii:radii",
         Options,
-        traits={"in": QUICK},
+        traits={"uses": ("pgd", "l1-apgd"), "in": QUICK},
     ),
     Component(
         "rescaled",
@@ -39,7 +39,7 @@ CHECKS = Catalogue(
         "Carlini and Wagner 2016; Croce and Hein 2020, section 3",
         "bench.audit.rescaled:rescaled",
         Options,
-        traits={"in": QUICK},
+        traits={"uses": ("pgd", "l1-apgd"), "in": QUICK},
     ),
     Component(
         "stronger",
@@ -47,7 +47,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 4; Croce and Hein 2020",
         "bench.audit.stronger:stronger",
         Options,
-        traits={"in": QUICK},
+        traits={"uses": ("apgd-ce", "apgd-t", "pgd", "l1-apgd"), "in": QUICK},
     ),
     Component(
         "gradient-free",
@@ -55,7 +55,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, sections 5.6 and 5.9; Athalye, Carlini, Wagner 2018, section 3.1",
         "bench.audit.gradient_free:gradient_free",
         Options,
-        traits={"in": QUICK, "after": "stronger"},
+        traits={"uses": ("square", "noise", "fgsm"), "in": QUICK, "after": "stronger"},
     ),
     Component(
         "transfer",
@@ -103,7 +103,7 @@ CHECKS = Catalogue(
         "Croce and Hein 2020",
         "bench.audit.stronger:with_autoattack",
         Options,
-        traits={"in": FULL},
+        traits={"uses": ("autoattack", "l1-apgd"), "in": FULL},
     ),
     Component(
         "gradient-free-long",
@@ -111,7 +111,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, sections 5.6 and 5.9",
         "bench.audit.gradient_free:gradient_free_long",
         Options,
-        traits={"in": FULL, "after": "autoattack"},
+        traits={"uses": ("square", "noise", "fgsm"), "in": FULL, "after": "autoattack"},
     ),
 )
 

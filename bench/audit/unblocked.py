@@ -32,8 +32,11 @@ def blockers(model: Any, x: Tensor) -> list[nn.Module]:
         return []
     found: list[nn.Module] = []
     for module in model.modules():
-        seen: list[Tensor] = []
-        handle = module.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[0]))
+        seen: list[Any] = []
+        handle = module.register_forward_pre_hook(
+            lambda _, given, named, seen=seen: seen.append(given[0] if len(given) == 1 and not named else None),
+            with_kwargs=True,
+        )
         try:
             with torch.no_grad():
                 model(x)
@@ -51,7 +54,10 @@ def _blocks(module: nn.Module, given: Tensor) -> bool:
         return False
     with torch.enable_grad():
         point = given.detach().clone().requires_grad_()
-        out = module(point)
+        try:
+            out = module(point)
+        except Exception:  # a module that cannot be called alone, whatever it says
+            return False
         if not isinstance(out, Tensor) or out.shape != point.shape:
             return False
         if not out.requires_grad:

@@ -13,6 +13,8 @@ from bench.audit.case import Case, Chosen
 from bench.audit.finding import Checked, Finding, graded
 from bench.errors import NoGradientError
 
+_FEWEST = 4
+"""Samples from which a share of them says anything."""
 _ENOUGH = 10
 """Passes from which it can be said whether an attack was still getting on."""
 
@@ -30,6 +32,8 @@ def watched(case: Case, *, name: str, options: Mapping[str, Any], cost: float, s
     Source: Pintor et al. 2022, indicators 1, 3 and 4; Carlini et al. 2019, section 5.2.
     """
     level = len(case.epsilons) - 1
+    if case.epsilons[level] == 0:
+        return Checked([Finding("silent successes", 0.0, 0.0, "pass", sentence="a ball of one point")])
     chosen = case.nearest(case.affordable(0.02, cost, least=4, most=samples), level)
     if len(chosen) == 0:
         chosen = case.some(4, case.correct)
@@ -62,7 +66,7 @@ def watched(case: Case, *, name: str, options: Mapping[str, Any], cost: float, s
                 advice="attack with a loss that does not saturate, or over the stage that stops the gradient",
             )
         )  # fmt: skip
-    findings += _progress(watch, tried.broken)
+        findings += _progress(watch, tried.broken)
     return Checked(findings)
 
 
@@ -84,7 +88,7 @@ def _progress(watch: Watch, broken: np.ndarray) -> list[Finding]:
         stuck += rise <= 0
         last = float(best[-1] - best[-1 - max(1, len(best) // 10)])
         moving += rise > 0 and last > 0.05 * rise
-    if not looked:
+    if looked < _FEWEST:
         return []
     return [
         graded(

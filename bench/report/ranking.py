@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.results.row import Row
-from bench.results.verdicts import RANK
+from bench.results.row import RANK, Row
 from bench.suite import names
 from bench.suite.schema import Robustness
 from bench.suite.spec import Suite

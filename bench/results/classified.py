@@ -35,6 +35,7 @@ class Classified:
         scores: Values of imported metrics by label, each (E, n).
         no_gradient: What the attack said of a model without a gradient; empty where there was one.
         probabilities: Whether the model answers with probabilities.
+        tried: What a rescue tried, in words; None for other attacks.
     """
 
     ids: Sequence[str]
@@ -52,6 +53,7 @@ class Classified:
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     no_gradient: str = ""
     probabilities: bool = False
+    tried: Sequence[str] | None = None
 
     @property
     def broken(self) -> NDArray[np.bool_]:
@@ -71,7 +73,10 @@ def read_classified(records: Sequence[Record], scores: Mapping[str, Sequence[Rec
     scored = {key: np.concatenate([part.arrays["values"] for part in parts], axis=1) for key, parts in scores.items()}
     blind = next((str(record.meta["no_gradient"]) for record in records if "no_gradient" in record.meta), "")
     probabilities = any(record.meta.get("probabilities") for record in records)
-    return Classified(ids=ids, scores=scored, no_gradient=blind, probabilities=probabilities, **arrays)
+    tried = None
+    if any("tried" in record.meta for record in records):
+        tried = list(dict.fromkeys(word for record in records for word in record.meta.get("tried", ())))
+    return Classified(ids=ids, scores=scored, no_gradient=blind, probabilities=probabilities, tried=tried, **arrays)
 
 
 def common_samples(models: Sequence[Sequence[Classified]]) -> NDArray[np.bool_]:

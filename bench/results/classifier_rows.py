@@ -12,7 +12,7 @@ from bench.engine.state import NOT_RUN
 from bench.results.classified import Classified, common_samples, read_classified, values_of, worst_case
 from bench.results.figures import invalid_note
 from bench.results.reading import Reader, Trouble
-from bench.results.row import Row
+from bench.results.row import TRUSTED, Row
 from bench.results.verdicts import Judged, judge, row_verdict
 from bench.suite import names
 from bench.suite.jobs import Cell
@@ -37,17 +37,31 @@ def robustness_rows(reader: Reader, name: str, block: Robustness) -> Iterator[Ro
     clean = {model: next(iter(each.values())) for model, each in outcomes.items() if each}
     common = common_samples(list(clean.values())) if len(clean) == len(block.models) else None
     for model in block.models:
-        whole = next((trouble for trouble in troubles[model].values() if trouble), None)
+        # a rescue that failed takes nothing away from what the attacks found
+        whole = next((trouble for part, trouble in troubles[model].items() if trouble and part != names.RESCUE), None)
         judged, unaudited = (None, "") if whole else read.judged(model, clean[model])
+        if judged is None:
+            for part, each in outcomes[model].items():
+                troubles[model][part] = read.blind(each)
+            whole = whole or next(filter(None, troubles[model].values()), None)
         everything = None if whole else worst_case(list(outcomes[model].values()))
         rows = [read.clean(model, clean.get(model), whole)]
         for part in parts:
-            rows += read.attacked(
-                model, part, None, outcomes[model].get(part), [cells[model][part]], troubles[model][part], common
-            )
+            own, trouble = outcomes[model].get(part), troubles[model][part]
+            if part == names.RESCUE and own is not None and everything is not None:
+                own = outcomes[model][part] = standing(own, everything)
+            rows += read.attacked(model, part, None, own, [cells[model][part]], trouble, common)
         rows += read.attacked(model, names.WORST_CASE, None, everything, list(cells[model].values()), whole, common)
-        each = {**outcomes[model], names.WORST_CASE: everything or []}
-        yield from read.with_verdicts(rows, judged, unaudited, each)
+        of_parts = {**outcomes[model], names.WORST_CASE: everything or []}
+        yield from read.with_verdicts(rows, judged, unaudited, of_parts)
+
+
+def standing(rescue: Sequence[Classified], everything: Sequence[Classified]) -> list[Classified]:
+    """What is left of a model after its rescue, which attacks only what stood before; at the rescue's cost."""
+    return [
+        replace(whole, forwards=own.forwards, backwards=own.backwards, tried=own.tried)
+        for own, whole in zip(rescue, everything, strict=True)
+    ]
 
 
 def transfer_rows(reader: Reader, name: str, block: Transfer) -> Iterator[Row]:
@@ -63,6 +77,7 @@ def transfer_rows(reader: Reader, name: str, block: Transfer) -> Iterator[Row]:
         (victim, attack, surrogate): read.outcomes(reader.cells.get((name, victim, attack, surrogate)))
         for victim, attack, surrogate in axes
     }
+    found = {axis: (each, trouble or (read.blind(each) if each else None)) for axis, (each, trouble) in found.items()}
     everything = [each for each, trouble in found.values() if each is not None and not trouble]
     common = common_samples(everything) if len(everything) == len(axes) else None
     for victim, attack, surrogate in axes:
@@ -76,7 +91,6 @@ class _Reading:
 
     def __init__(self, reader: Reader, name: str, block: Robustness | Transfer) -> None:
         self.reader, self.name, self.block = reader, name, block
-        self.audited = isinstance(block, Robustness) and block.audit != "off"
 
     def outcomes(self, cell: Cell | None) -> tuple[list[Classified] | None, Trouble | None]:
         """Outcomes of each trial of a cell, or why there are none."""
@@ -91,21 +105,27 @@ class _Reading:
             )
             for trial, jobs in enumerate(cell.trials)
         ]
-        # without an audit nobody would be told that the figure is worth nothing
-        blind = next((trial.no_gradient for trial in outcomes if trial.no_gradient), "")
-        return outcomes, ("failed", blind) if blind and not self.audited else None
+        return outcomes, None
+
+    @staticmethod
+    def blind(outcomes: Sequence[Classified]) -> Trouble | None:
+        """What to say of a model without a gradient where no audit says that the figure is worth nothing."""
+        said = next((trial.no_gradient for trial in outcomes if trial.no_gradient), "")
+        return ("failed", said) if said else None
 
     def judged(self, model: str, outcomes: Sequence[Classified]) -> tuple[Judged | None, str]:
         """What the audit says of a model, or why it says nothing."""
         audit = self.reader.plan.audits.get((self.name, model))
         if audit is None:
             return None, ""
-        # without another model's examples the rest can still be judged
-        absent = [job for job in audit.borrowing if self.reader.states.get(job, NOT_RUN).status == "skipped"]
-        trouble = self.reader.job_trouble([job for job in audit.jobs if job not in absent])
-        if trouble:
-            return None, f"the audit could not finish: {trouble[1]}"
+        states = self.reader.states
+        absent = [job for job in audit.jobs if states.get(job, NOT_RUN).status != "ok"]
         found = judge(audit, self.reader.read, outcomes, absent)
+        # without another model's examples the rest can still be judged
+        missing = [job for job in absent if job not in audit.borrowing or states.get(job, NOT_RUN).status != "skipped"]
+        if missing and found.verdict == TRUSTED:
+            trouble = self.reader.job_trouble(missing)
+            return None, f"the audit could not finish: {trouble[1] if trouble else NOT_RUN.message}"
         self.reader.judged[self.name, model] = found
         return found, ""
 
@@ -118,14 +138,15 @@ class _Reading:
             return
         order = sorted(self.block.threat.epsilon)
         parts = [part for part in outcomes if part not in (names.WORST_CASE, names.RESCUE)]
-        hopeless = all(part in judged.broken for part in parts) and names.RESCUE not in outcomes
+        rescued = any(trial.tried for trial in outcomes.get(names.RESCUE, []))
+        hopeless = all(part in judged.broken for part in parts) and not rescued
         for row in rows:
             verdict, reason = "", ""
             if row.attack != names.CLEAN and row.status == "ok":
                 verdict, reason = row_verdict(
                     judged, row.attack, order.index(row.epsilon), outcomes[row.attack], outcomes[names.WORST_CASE],
                     hopeless=hopeless and row.attack == names.WORST_CASE,
-                    rescued=row.attack == names.RESCUE or (names.RESCUE in outcomes and row.attack == names.WORST_CASE),
+                    rescued=rescued and row.attack in (names.RESCUE, names.WORST_CASE),
                 )  # fmt: skip
             said = [f"{kind}: {text}" for kind, text in (("row", reason), ("model", judged.reason)) if text]
             yield replace(row, row_verdict=verdict, model_verdict=judged.verdict, reason="; ".join(said))
@@ -191,5 +212,11 @@ def _message(outcomes: Sequence[Classified], level: int) -> str:
     """What a reader must know of the outcomes of a row."""
     said = [invalid_note(sum(int((~trial.valid[level]).sum()) for trial in outcomes))]
     said += [next((f"nothing was found: {trial.no_gradient}" for trial in outcomes if trial.no_gradient), "")]
+    said += [_tried(trial.tried) for trial in outcomes[:1] if trial.tried is not None]
     said += [_PROBABILITIES if any(trial.probabilities for trial in outcomes) else ""]
     return "; ".join(filter(None, said))
+
+
+def _tried(words: Sequence[str]) -> str:
+    """What a rescue did."""
+    return f"tried on what stood: {'; '.join(words)}" if words else "nothing is masked, so nothing was tried"

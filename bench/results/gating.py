@@ -10,9 +10,12 @@ import numpy as np
 
 from bench.results.joining import Answer, Comparison, Pair, pair_up
 from bench.results.paired import Flips, flips, holm, smallest_drop, welch
+from bench.results.row import BROKEN, MASKED, RANK, SUSPECT, UNAUDITED
 from bench.results.snapshot import Gated, Snapshot
 
 UNCOMPARED: tuple[Answer, ...] = ("missing", "not-measured", "different-data", "incomparable")
+_MORE_STANDING = 0.01
+"""Share of samples that stand now and fell before above which a row is dearer for a good reason."""
 _ALIKE = 0.98
 """Share of equal outcomes above which a row that is gone and one that is new are taken for the same, renamed."""
 
@@ -74,9 +77,12 @@ def gate(now: Snapshot, before: Snapshot, *, whole: bool = False) -> Gate:
             answers[row] = pair
         else:
             pairs.append(pair)
-    gone = [row for row in (before.gated if not whole else before.rows) if row not in now.rows]
+    gone = [
+        row for row in (before.gated if not whole else before.rows) if row not in rules and not _useless(row, before)
+    ]
     for comparison in _decided(pairs, now, before):
-        answers[comparison.row] = _with_cost(comparison, now, before) if not whole else comparison
+        judged = _with_verdicts(comparison, now, before)
+        answers[comparison.row] = _with_cost(judged, now, before) if not whole else judged
     answers = {row: answers[row] for row in rules}
     new = [row for row, comparison in answers.items() if comparison.answer == "new"]
     for row in gone:
@@ -95,6 +101,11 @@ def _notes(now: Snapshot, before: Snapshot) -> list[str]:
     if now.device == before.device and other:
         facts = ", ".join(f"{key} {before.machine.get(key)} then, {now.machine.get(key)} now" for key in other)
         notes.append(f"another machine, so that rows are compared by statistics: {facts}")
+    loosened = [row for row, rule in now.gated.items() if row in before.gated and rule != before.gated[row]]
+    if loosened:
+        notes.append(
+            f"the suite compares {len(loosened)} rows by another rule than the baseline's, the first is {loosened[0]}"
+        )
     if now.origin.get("seed") != before.origin.get("seed"):
         notes.append(f"the run has seed {now.origin.get('seed')}, the baseline {before.origin.get('seed')}")
     return notes
@@ -207,9 +218,32 @@ def _could_see(pair: Pair, found: Flips, level: float) -> str:
     return f"; the smallest drop that could have been told from chance is {100 * smallest:.2g} % of the samples"
 
 
+def _useless(row: str, before: Snapshot) -> bool:
+    """Whether a row of a whole comparison has no better direction."""
+    return row in before.rows and before.rows[row].direction == "neither"
+
+
+def _with_verdicts(comparison: Comparison, now: Snapshot, before: Snapshot) -> Comparison:
+    """The answer with what the audits say: a figure is no better if it cannot be believed any more."""
+    found, earlier = now.rows[comparison.row], before.rows[comparison.row]
+    if found.row_verdict == BROKEN and earlier.row_verdict not in (BROKEN, UNAUDITED):
+        sentence = f"its attack is broken now, by the audit, and was {earlier.row_verdict}; {comparison.sentence}"
+        return replace(comparison, answer="incomparable", sentence=sentence)
+    audited = UNAUDITED not in (found.model_verdict, earlier.model_verdict)
+    if audited and RANK[found.model_verdict] > RANK[earlier.model_verdict]:
+        sentence = f"the model is {found.model_verdict} now and was {earlier.model_verdict}; {comparison.sentence}"
+        return replace(comparison, answer="regression", sentence=sentence)
+    if comparison.answer == "improved" and found.model_verdict in (SUSPECT, MASKED):
+        sentence = f"{comparison.sentence}, which says little of a model that is {found.model_verdict}"
+        return replace(comparison, answer="pass", sentence=sentence)
+    return comparison
+
+
 def _with_cost(comparison: Comparison, now: Snapshot, before: Snapshot) -> Comparison:
     """The answer with what its row costs: passes and memory, which are counted, and not seconds."""
     found, earlier = now.rows[comparison.row], before.rows[comparison.row]
+    if len(comparison.gained) > _MORE_STANDING * comparison.n:
+        return comparison  # what stands costs an attack more than what falls
     complaints = []
     for name, share, then, here in (
         ("forward passes a sample", now.passes, earlier.forwards, found.forwards),
@@ -234,9 +268,9 @@ def _gone(row: str, new: Sequence[str], now: Snapshot, before: Snapshot) -> Comp
                 f"with `bench baseline`"
             )
             return Comparison(row, "missing", sentence, figure)
+    what = "does not gate it any more" if row in now.rows else "has no such row any more"
     sentence = (
-        "it is in the baseline and the suite has no such row any more; if that is meant, write the baseline anew with "
-        "`bench baseline`"
+        f"it is in the baseline and the suite {what}; if that is meant, write the baseline anew with `bench baseline`"
     )
     return Comparison(row, "missing", sentence, figure)
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from bench.engine.task import Status
 
 UNAUDITED = "unaudited"
+TRUSTED, SUSPECT, MASKED = "trusted", "suspect", "masked"
+ADEQUATE, TOO_WEAK, BROKEN = "adequate", "too-weak", "broken-attack"
+RANK = {TRUSTED: 0, UNAUDITED: 1, SUSPECT: 2, MASKED: 3}
+"""What a verdict does to a model's place: one with a larger number never stands above one with a smaller."""
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from bench.audit.finding import worth_telling
 from bench.engine.store import Record
 from bench.results.classified import Classified
+from bench.results.row import ADEQUATE, BROKEN, MASKED, SUSPECT, TOO_WEAK, TRUSTED
 from bench.suite.jobs import AuditCell
 
-TRUSTED, SUSPECT, MASKED = "trusted", "suspect", "masked"
-ADEQUATE, TOO_WEAK, BROKEN = "adequate", "too-weak", "broken-attack"
 _WORSE = {"": 0, SUSPECT: 1, MASKED: 2}
-RANK = {TRUSTED: 0, "unaudited": 1, SUSPECT: 2, MASKED: 3}
-"""What a verdict does to a model's place: one with a larger number never stands above one with a smaller."""
 _TOLD = 3
 """Findings that a reason names at the most."""
 
@@ -76,6 +73,8 @@ def judge(
     found = [np.zeros_like(trial.reached) for trial in outcomes]
     passes = 0.0
     for label, job in audit.planted.items():
+        if job in absent:
+            continue
         told += [Told("planted", label, None, finding) for finding in read(job).meta["findings"]]
     for trial, checks in enumerate(audit.trials):
         for (check, label), job in checks.items():

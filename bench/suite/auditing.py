@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.attacks.catalogue import ATTACKS
 from bench.audit.catalogue import checks_of
 from bench.catalogue import Component
 from bench.suite.inputs import Input
@@ -162,6 +163,7 @@ class Auditing:
             tuple(need for surrogate in surrogates for need in surrogate.needs),
             next((surrogate.uncached for surrogate in surrogates if surrogate.uncached), ""),
         )
+        uses = {name: ATTACKS[name].version for name in ("autoattack", "square", "l1-apgd", "pgd")}
         verified = []
         first, end = self.shared["start"], self.shared["stop"]
         for index, start in enumerate(range(first, end, CHUNK)):
@@ -175,7 +177,7 @@ class Auditing:
                 **self.aims(jobs[:1]),
             }
             stop = min(start + CHUNK, end)
-            shared = {**self.shared, "start": start, "stop": stop, "version": 1}
+            shared = {**self.shared, "start": start, "stop": stop, "version": 1, "uses": uses}
             place = f"{self.name}/{model}/{trial}"
             weight = 500.0 * (stop - start) / CHUNK
             crafted = self.planner.job(
@@ -192,5 +194,6 @@ class Auditing:
 
 
 def _component(check: Component) -> Input:
-    written = {"name": check.name, "version": check.version}
-    return Input(written, written)
+    """A check; what it uses of our attacks is part of what it is."""
+    uses = {name: ATTACKS[name].version for name in check.traits.get("uses", ())}
+    return Input({"name": check.name, "version": check.version, "uses": uses}, {"name": check.name})

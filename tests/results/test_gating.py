@@ -163,6 +163,29 @@ class TestAnswers:
         assert "one trial says nothing of chance" in found.rows[0].sentence
 
 
+class TestVerdicts:
+    """A figure that cannot be believed is no better."""
+
+    BEFORE = run_of([0] * 50 + [1] * 50, model_verdict="trusted", row_verdict="adequate")
+
+    def test_a_model_that_hides_its_gradients_now(self) -> None:
+        found = gate(run_of([1] * 100, model_verdict="masked", row_verdict="too-weak"), self.BEFORE)
+        assert only(found) == ("regression", 1)
+        assert "the model is masked now and was trusted" in found.rows[0].sentence
+
+    def test_an_attack_that_is_broken_now(self) -> None:
+        found = gate(run_of([1] * 100, model_verdict="trusted", row_verdict="broken-attack"), self.BEFORE)
+        assert only(found) == ("incomparable", 3)
+
+    def test_a_model_that_was_masked_before_is_no_better(self) -> None:
+        before = run_of([0] * 50 + [1] * 50, model_verdict="masked", row_verdict="too-weak")
+        assert only(gate(run_of([1] * 100, model_verdict="masked", row_verdict="too-weak"), before)) == ("pass", 0)
+
+    def test_a_model_that_hides_no_more_is_better(self) -> None:
+        before = run_of([0] * 50 + [1] * 50, model_verdict="masked", row_verdict="too-weak")
+        assert only(gate(run_of([1] * 100, model_verdict="trusted"), before)) == ("improved", 0)
+
+
 class TestExactRows:
     BEFORE = run_of([1] * 100, device="cpu")
 
@@ -213,6 +236,10 @@ class TestCost:
     def test_a_little_more_is_not(self) -> None:
         assert only(gate(run_of([1] * 10, forwards=11.0, memory=800.0), run_of([1] * 10))) == ("pass", 0)
 
+    def test_a_model_that_stands_where_it_fell_is_dearer_to_attack(self) -> None:
+        found = gate(run_of([1] * 100, forwards=40.0), run_of([0] * 50 + [1] * 50, forwards=10.0))
+        assert only(found) == ("improved", 0)
+
     def test_memory_of_another_device_is_another_matter(self) -> None:
         assert only(gate(run_of([1] * 10, memory=9e3, device="cpu"), run_of([1] * 10))) == ("pass", 0)
 
@@ -249,6 +276,18 @@ class TestWhatCannotBeCompared:
         before = snapshot({ROW: recorded([[1] * 10], names), "e/x/a/b/c": recorded([[1] * 10], names)}, {"10": names})
         found = gate(run_of([1] * 10, names=names), before)
         assert ([row.answer for row in found.rows], found.exit_code()) == (["pass", "missing"], 3)
+
+    def test_a_row_that_the_suite_gates_no_more(self) -> None:
+        names = [str(index) for index in range(10)]
+        rows = {ROW: recorded([[1] * 10], names), "e/x/a/b/c": recorded([[0] * 10], names)}
+        before, now = snapshot(rows, {"10": names}), snapshot(rows, {"10": names})
+        found = gate(replace(now, gated={ROW: Gated()}), before)
+        assert ([row.answer for row in found.rows], found.exit_code()) == (["pass", "missing"], 3)
+        assert "does not gate it any more" in found.rows[1].sentence
+
+    def test_another_rule_than_the_baselines_is_said(self) -> None:
+        found = gate(replace(run_of([1] * 10), gated={ROW: Gated(1.0)}), run_of([1] * 10))
+        assert any("1 rows by another rule" in note for note in found.notes)
 
     def test_a_row_that_was_renamed(self) -> None:
         outcomes = [1, 0] * 20

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.attacks.budget import Budget
 from bench.attacks.curve import MISCLASSIFIED
 from bench.audit.case import Case, Chosen
 from bench.audit.catalogue import CHECKS
@@ -72,6 +73,7 @@ def _planted(work: Mapping[str, Any], place: Workplace) -> Checked:
         box=(box[0], box[1]),
         shape=samples.x.shape[1:],
         targeted=threat["target"] != "none",
+        budget=Budget(**work["budget"]) if work["budget"] else None,
         device=place.device,
     )
 

@@ -147,7 +147,7 @@ def judge(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
     invalid = int((~arrays["valid"]).sum())
     facts = {"ids": list(samples.ids), "epsilon": work["threat"]["epsilon"], "invalid": invalid}
     facts |= {"probabilities": True} if len(clean) > 1 and are_probabilities(clean) else {}
-    facts |= {key: crafted.meta[key] for key in ("no_gradient",) if key in crafted.meta}
+    facts |= {key: crafted.meta[key] for key in ("no_gradient", "tried") if key in crafted.meta}
     return facts, arrays
 
 
