@@ -17,7 +17,7 @@ test: .venv/installed-dev
 speed: .venv-peers/installed
 	GOMP_SPINCOUNT=30000 .venv-peers/bin/python tests/peers/speed.py $(ARGS)
 
-# train what the shipped suites need and is not in the zoo; about an hour and a half on two cores from nothing
+# train what the shipped suites need and is not in the zoo; some five hours on two cores from nothing, nearly all of it for the two full trainings on the grid
 zoo: .venv/installed
 	$(BIN)/python -m bench.zoo_builder suites/*.yaml
 

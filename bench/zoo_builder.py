@@ -24,7 +24,7 @@ from bench.runner import run
 from bench.suite.check import read
 
 FOR_A_GPU = frozenset({"pacgan_grid", "stacked_mnist"})
-"""Suites whose models are not in the zoo: their papers' full protocols."""
+"""Suites whose models are not all in the zoo: their papers' full protocols."""
 
 TRAINED_LIVE = {"mode_collapse": "ring-"}
 """How the names begin of a suite's models that each run trains anew, in a minute or so."""
