@@ -93,7 +93,7 @@ class TestBadInput:
             (["run", "suites/small.yaml", "--only", "x/*"], "bench: --only 'x/*' matches none of the 3 rows; `bench plan` lists them"),
             (["plan", "suites/small.yaml", "--only", "x/*"], "bench: --only 'x/*' matches none of the 3 rows; `bench plan` lists them"),
             (["list", "attaks"], "bench: there is no list of 'attaks'; did you mean 'attacks'?"),
-            (["list", "x"], "bench: there is no list of 'x'; known are attacks, data, metrics, models, recipes"),
+            (["list", "x"], "bench: there is no list of 'x'; known are attacks, checks, data, metrics, models, recipes"),
             (["report", "suites"], "bench: suites holds no run: expected a readable run.json in it"),
         ],
     )  # fmt: skip

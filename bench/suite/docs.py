@@ -8,7 +8,6 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel
 
-from bench.audit.catalogue import CHECKS
 from bench.catalogue import Component
 from bench.data.catalogue import DataOptions, Imported
 from bench.suite import schema
@@ -32,7 +31,6 @@ def page() -> str:
         **shown,
         table=table,
         entries=entries,
-        CHECKS=CHECKS,
         EVALUATIONS=schema.EVALUATIONS,
         RECONSTRUCTION_METRICS=RECONSTRUCTION_METRICS,
     )
@@ -66,6 +64,8 @@ def _entry(component: Component, without: type[BaseModel] | None) -> str:
         notes.append(f"Norms: {', '.join(facts['norms'])}.")
     if "against" in facts:
         notes.append(f"Attacks a model of kind `{facts['against']}`.")
+    if "in" in facts:
+        notes.append(f"Part of {' and '.join(f'`{level}`' for level in facts['in'])}.")
     if "kind" in facts:
         notes.append(f"Kind: `{facts['kind']}`.")
     if "for" in facts:
