@@ -14,6 +14,16 @@ from bench.attacks.threat import Threat, sizes
 from bench.attacks.verify import TOLERANCE
 
 
+def useless(gradient: Tensor) -> Tensor:
+    """Whether a sample's gradient is zero in every entry, or not finite: (n, ...) to (n,).
+
+    >>> useless(torch.tensor([[0.0, 0.0], [0.0, 1e-40]]))
+    tensor([ True, False])
+    """
+    flat = gradient.flatten(1)
+    return (flat == 0).all(1) | ~torch.isfinite(flat).all(1)
+
+
 class Watch:
     """What an attack saw of each sample on its way; n samples.
 
@@ -41,10 +51,8 @@ class Watch:
 
     def turned(self, rows: Tensor, gradient: Tensor) -> None:
         """Note a gradient that some samples got."""
-        flat = gradient.flatten(1)
-        useless = (flat == 0).all(1) | ~torch.isfinite(flat).all(1)
         self.gradients.index_add_(0, rows, torch.ones(len(rows)))
-        self.zeros.index_add_(0, rows, useless.float().cpu())
+        self.zeros.index_add_(0, rows, useless(gradient).float().cpu())
 
 
 class WatchedModel(CountedModel):

@@ -25,6 +25,20 @@ Chosen = NDArray[np.intp]
 """Positions of samples, shape (k,)."""
 
 
+_WORKABLE = 4.0
+"""Difference of the two largest logits that a cross-entropy in float32 works well with."""
+
+
+def logit_scale(logits: Tensor) -> float:
+    """What to divide logits (n, classes) by, so that the cross-entropy does not saturate.
+
+    >>> logit_scale(torch.tensor([[9.0, 1.0, 0.0]]))
+    2.0
+    """
+    ordered = logits.topk(2, 1).values
+    return float((ordered[:, 0] - ordered[:, 1]).median()) / _WORKABLE
+
+
 class Tried(NamedTuple):
     """What an attack of a check did.
 

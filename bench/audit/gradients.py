@@ -11,6 +11,7 @@ from bench.attacks.goal import Goal
 from bench.attacks.gradients import input_gradient
 from bench.attacks.noise import random_point
 from bench.attacks.threat import Threat
+from bench.attacks.watching import useless
 from bench.audit.case import Case
 from bench.audit.finding import Checked, Finding, graded
 from bench.errors import NoGradientError
@@ -54,7 +55,7 @@ def gradients(case: Case, *, samples: int = 100) -> Checked:
             return Checked([Finding("zero gradients", 1.0, 0.1, "fail", "masked", sentence, _ADVICE["margin"])])
         case.spent["forwards"] += len(x)
         case.spent["backwards"] += len(x)
-        share = float(_useless(gradient).float().mean())
+        share = float(useless(gradient).float().mean())
         sentence = (
             f"the gradient of the {loss} is zero or not finite for {share:.0%} of {len(x)} samples: an attack that "
             "follows "
@@ -77,8 +78,3 @@ def _moved(case: Case, x: Tensor, places: list[int]) -> Tensor:
     moved = x.clone()
     moved[::2] = away[::2]
     return moved
-
-
-def _useless(gradient: Tensor) -> Tensor:
-    flat = gradient.flatten(1)
-    return (flat == 0).all(1) | ~torch.isfinite(flat).all(1)

@@ -25,8 +25,6 @@ def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, sample
     Source: Carlini et al. 2019, section 5.2.
     """
     longer = {**options, what: options[what] + 4 if what == "restarts" else 2 * options[what]}
-    if options.get("step_size") is not None and what == "steps":
-        longer["step_size"] = options["step_size"]
     found, levels = np.zeros_like(case.broken), len(case.epsilons)
     findings = []
     for level in range(levels):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.audit.case import Case
+from bench.audit.case import Case, logit_scale
 from bench.audit.finding import Checked, Finding
 from bench.audit.gradient_free import compared
 from bench.errors import NoGradientError
 
 _STEPS = 10
-_SCALE = 4.0
-"""Difference of the two largest logits that a cross-entropy in float32 works well with."""
 
 
 def rescaled(case: Case, *, samples: int = 24) -> Checked:
@@ -30,8 +28,7 @@ def rescaled(case: Case, *, samples: int = 24) -> Checked:
     if level is None:
         return Checked([Finding("samples that fall to rescaled logits alone", 0.0, 3.0, "pass")], found)
     chosen = case.nearest(case.affordable(0.03, 6.0 * _STEPS, most=samples), level)
-    ordered = case.logits(case.batch(chosen)[0]).topk(2, 1).values
-    temperature = max(float((ordered[:, 0] - ordered[:, 1]).median()) / _SCALE, 1e-6)
+    temperature = max(logit_scale(case.logits(case.batch(chosen)[0])), 1e-6)
     name = "l1-apgd" if case.norm == "l1" else "pgd"
     outcomes = []
     for divisor in (1.0, temperature):

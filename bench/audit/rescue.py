@@ -17,12 +17,10 @@ from bench.attacks.catalogue import ATTACKS
 from bench.attacks.curve import MISCLASSIFIED, curve
 from bench.attacks.inputs import are_probabilities
 from bench.attacks.verify import verify
-from bench.audit.case import Case
+from bench.audit.case import Case, logit_scale
 from bench.audit.unblocked import blockers, unblocked
 from bench.errors import NoGradientError
 
-_SCALE = 4.0
-"""Difference of the two largest logits that a cross-entropy in float32 works well with."""
 _LOOK = 32
 """Samples that are enough to find out what a model is like."""
 
@@ -106,8 +104,7 @@ class _Rescue:
             model = lambda inputs: answers(inputs).clamp_min(1e-30).log()  # noqa: E731
             first = first.clamp_min(1e-30).log()
             words.append("the logarithm of the probabilities")
-        ordered = first.topk(2, 1).values
-        scale = float((ordered[:, 0] - ordered[:, 1]).median()) / _SCALE
+        scale = logit_scale(first)
         if scale > 2:
             words.append(f"logits divided by {scale:.3g}")
         stopping = blockers(self.case.bare, look[:2])

@@ -24,8 +24,6 @@ from bench.engine.work.calling import classifier
 from bench.engine.work.classify import chunk, threat_of
 from bench.engine.work.workplace import Workplace
 
-_JOINED = ("correct", "source_correct")
-
 
 def audit(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """One check: its findings as facts, and the samples it showed can be broken."""
