@@ -243,7 +243,9 @@ def gate(
 
 @app.command("list")
 def list_(
-    kind: Annotated[str, typer.Argument(metavar="attacks|metrics|models|data|recipes|checks", help="What to list.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="attacks|metrics|models|data|recipes|defenses|checks", help="What to list.")
+    ],
 ) -> None:
     """List what a suite can name.
 

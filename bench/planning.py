@@ -155,7 +155,7 @@ def needed_jobs(suite: Suite, plan: Plan, wanted: set[str]) -> list[Job]:
         job = roots.pop()
         if job not in needed:
             needed.add(job)
-            roots += plan.jobs[job].needs
+            roots += plan.jobs[job].awaited
     return [job for job in plan.jobs.values() if job.id in needed]
 
 
@@ -240,7 +240,7 @@ def forecast(suite: Suite, options: Options) -> tuple[Plan, list[PlannedJob]]:
     wanted = needed_jobs(suite, made, wanted_rows(suite, options.only))
     lines: list[PlannedJob] = []
     for job in wanted:
-        missing = next((need for need in job.needs if need not in ledger.states), None)
+        missing = next((other for other in job.awaited if other not in ledger.states), None)
         if missing is not None:
             lines.append(PlannedJob(job, "", f"needs {missing}, which is to be done"))
         elif job.uncached:

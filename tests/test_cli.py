@@ -93,7 +93,7 @@ class TestBadInput:
             (["run", "suites/small.yaml", "--only", "x/*"], "bench: --only 'x/*' matches none of the 3 rows; `bench plan` lists them"),
             (["plan", "suites/small.yaml", "--only", "x/*"], "bench: --only 'x/*' matches none of the 3 rows; `bench plan` lists them"),
             (["list", "attaks"], "bench: there is no list of 'attaks'; did you mean 'attacks'?"),
-            (["list", "x"], "bench: there is no list of 'x'; known are attacks, checks, data, metrics, models, recipes"),
+            (["list", "x"], "bench: there is no list of 'x'; known are attacks, checks, data, defenses, metrics, models, recipes"),
             (["report", "suites"], "bench: suites holds no run: expected a readable run.json in it"),
         ],
     )  # fmt: skip
@@ -169,7 +169,14 @@ class TestOutput:
 
     @pytest.mark.parametrize(
         ("kind", "name"),
-        [("attacks", "pgd"), ("metrics", "frechet"), ("models", "vae"), ("data", "mnist"), ("recipes", "packed-gan")],
+        [
+            ("attacks", "pgd"),
+            ("metrics", "frechet"),
+            ("models", "vae"),
+            ("data", "mnist"),
+            ("recipes", "packed-gan"),
+            ("defenses", "thermometer"),
+        ],
     )
     def test_list(self, kind: str, name: str) -> None:
         ended = bench_here("list", kind)
@@ -221,7 +228,7 @@ assert not heavy, heavy
     "words",
     [
         ["--help"], ["run", "--help"], ["check", SUITE], ["plan", SUITE, "--store", "/nonexistent/store"],
-        ["list", "attacks"], ["list", "metrics"], ["list", "models"], ["list", "data"], ["list", "recipes"],
+        ["list", "attacks"], ["list", "metrics"], ["list", "models"], ["list", "data"], ["list", "recipes"], ["list", "defenses"],
         ["schema"], ["doctor"],
     ],
     ids=" ".join,

@@ -49,6 +49,14 @@ class Watch:
         self.margins.append((rows, margins))
         self.reached[rows[(margins > 0) & inside]] = True
 
+    def take(self, other: Watch, start: int) -> None:
+        """Add what was seen of some of the samples, of which the first is number `start`."""
+        self.margins += [(rows + start, margins) for rows, margins in other.margins]
+        part = slice(start, start + len(other.reached))
+        self.reached[part] |= other.reached
+        self.gradients[part] += other.gradients
+        self.zeros[part] += other.zeros
+
     def turned(self, rows: Tensor, gradient: Tensor) -> None:
         """Note a gradient that some samples got."""
         self.gradients.index_add_(0, rows, torch.ones(len(rows)))

@@ -30,13 +30,12 @@ def answers(case: Case, *, samples: int = 64) -> Checked:
         graded(
             "answers that change between two passes", random, warn=0.0, fail=0.0, effects=("suspect", "suspect"),
             sentence=f"the model is random: {random:.0%} of {len(x)} samples get other logits at the second pass, so "
-            "that "
-            f"a gradient is one draw of many and a verified example may fail at the next pass",
+                     "that a gradient is one draw of many and a verified example may fail at the next pass",
             advice="average the passes of each step (`eot: 20`), or run autoattack with `version: rand`",
         )
     ]  # fmt: skip
     if not random:
-        width = max(1, len(x) // 3)
+        width = max(1, min(len(x), case.width) // 3)
         parts = torch.cat([case.logits(x[start : start + width]) for start in range(0, len(x), width)])
         differing = float((_spread(first, parts) > 1e-3).float().mean())
         findings.append(
@@ -71,8 +70,7 @@ def _probabilities(logits: Tensor) -> Finding:
     return graded(
         "answers that are probabilities", float(found), warn=0, fail=0, effects=("suspect", "suspect"),
         sentence="the model returns probabilities where logits are expected: the cross-entropy takes their softmax "
-        "once "
-        "more, which flattens its gradient",
+                 "once more, which flattens its gradient",
         advice="leave out the model's last softmax, or return its logarithm",
     )  # fmt: skip
 

@@ -5,24 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.attacks.attack import Attack
+from bench.attacks.attack import Attack, Crafted
+from bench.attacks.budget import Budget
 from bench.attacks.catalogue import ATTACKS
 from bench.attacks.padding import call_padded
 from bench.attacks.threat import Norm, Threat
-from bench.attacks.verify import verify
+from bench.attacks.verify import Verified, verify
 from bench.attacks.watching import Watch
 from bench.catalogue import is_import_name
 from bench.randomness import derive_seed
 
+T = TypeVar("T")
 Chosen = NDArray[np.intp]
 """Positions of samples, shape (k,)."""
+
+
+class Batched(Protocol):
+    """Calls a function on consecutive slices of so many samples; the results in order."""
+
+    def __call__(self, function: Callable[[slice], T], count: int, /) -> list[T]:  # noqa: D102
+        ...
 
 
 _WORKABLE = 4.0
@@ -70,6 +79,9 @@ class Case:
         broken: Misclassified, or broken by an attack of the evaluation, shape (E, n).
         margin: Largest margin an attack reached, shape (E, n); below 0 for samples that stand.
         passes: Forward passes plus two a backward pass that the attacks made for all samples and radii together.
+        batched: Calls a function on slices of so many samples, as many at once as memory allows.
+        width: Samples that are passed through the model at once, at the most.
+        budget: What an attack of the evaluation may cost a sample; None for any number.
         targets: Classes to reach, shape (n,); None for untargeted attacks.
         spent: Forward and backward passes this check has made.
     """
@@ -86,6 +98,9 @@ class Case:
     broken: NDArray[np.bool_]
     margin: NDArray[np.float32]
     passes: float
+    batched: Batched
+    width: int
+    budget: Budget | None = None
     targets: NDArray[np.int64] | None = None
     spent: dict[str, float] = field(default_factory=lambda: {"forwards": 0.0, "backwards": 0.0})
 
@@ -113,9 +128,26 @@ class Case:
 
     def logits(self, x: Tensor) -> Tensor:
         """What the model says, without gradients, counted."""
-        self.spent["forwards"] += len(x)
         with torch.inference_mode():
-            return call_padded(self.model, x).clone()
+            answers = torch.cat(self.batched(lambda part: call_padded(self.model, x[part]), len(x)))
+        self.spent["forwards"] += len(x)
+        return answers.clone()
+
+    def aims(self, chosen: Chosen, like: Tensor) -> Tensor | None:
+        """Classes that some samples are to reach, on the device of a tensor; None for untargeted attacks."""
+        return None if self.targets is None else torch.from_numpy(self.targets[chosen]).to(like.device)
+
+    def verified(self, chosen: Chosen, examples: Tensor, epsilon: float) -> Verified:
+        """What examples of some samples achieve, shape (k, ...), by the model's own answers, counted."""
+
+        def look(part: slice) -> Verified:
+            x, y = self.batch(chosen[part])
+            threat, aims = self.threat(epsilon), self.aims(chosen[part], y)
+            return verify(self.model, x, y, examples[part].to(x.device), threat=threat, targets=aims)
+
+        seen = self.batched(look, len(chosen))
+        self.spent["forwards"] += len(chosen)
+        return Verified(*(torch.cat(parts) for parts in zip(*(vars(part).values() for part in seen), strict=True)))
 
     def attack(
         self,
@@ -125,6 +157,7 @@ class Case:
         options: Mapping[str, Any],
         *,
         watch: Watch | None = None,
+        budget: Budget | None = None,
         version: str = "",
     ) -> Tried:
         """Attack some samples, verify what came of it, and count all passes.
@@ -135,19 +168,28 @@ class Case:
             epsilon: Radius; infinite for the whole box.
             options: Options of the attack; those of ours that are left out have their defaults.
             watch: Is told of every pass.
+            budget: What it may cost a sample; None for any number. Not kept by an attack that is watched.
             version: Another text gives other random choices.
 
         Raises:
             NoGradientError: The model gives no gradient.
             ModelError: It answers with something else than logits.
         """
-        x, y = self.batch(chosen)
-        aims = None if self.targets is None else torch.from_numpy(self.targets[chosen]).to(y.device)
         threat, ids = self.threat(epsilon), [self.ids[place] for place in chosen.tolist()]
         filled = options if is_import_name(name) else ATTACKS[name].options(**options).model_dump()
-        method = Attack(name, threat, derive_seed(self.seed, "audit", version), filled)
-        crafted = method.craft(self.model, x, y, aims, ids, [threat], watch)
-        seen = verify(self.model, x, y, crafted.examples[0], threat=threat, targets=aims)
-        self.spent["forwards"] += float(crafted.forwards.sum()) + len(x)
-        self.spent["backwards"] += float(crafted.backwards.sum())
-        return Tried(seen.reached.numpy(), seen.margin.float().numpy(), crafted.examples[0])
+        method = Attack(name, threat, derive_seed(self.seed, "audit", version), filled, budget)
+
+        def craft(part: slice) -> Crafted:
+            x, y = self.batch(chosen[part])
+            looking = None if watch is None else Watch(len(x))
+            crafted = method.craft(self.model, x, y, self.aims(chosen[part], y), ids[part], [threat], looking)
+            if watch is not None and looking is not None:
+                watch.take(looking, part.start)
+            return crafted
+
+        parts = self.batched(craft, len(chosen))
+        self.spent["forwards"] += sum(float(part.forwards.sum()) for part in parts)
+        self.spent["backwards"] += sum(float(part.backwards.sum()) for part in parts)
+        examples = torch.cat([part.examples[0] for part in parts])
+        seen = self.verified(chosen, examples, epsilon)
+        return Tried(seen.reached.numpy(), seen.margin.float().numpy(), examples)

@@ -38,6 +38,7 @@ class Finding:
         effect: What it makes of the model or the attack; empty where it passed.
         sentence: What a reviewer would write.
         advice: What to try next; empty where nothing needs to be tried.
+        epsilon: The radius it holds at; None for all.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Finding:
     effect: Effect = ""
     sentence: str = ""
     advice: str = ""
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,23 @@ class Checked:
     Attributes:
         findings: What was computed.
         found: Samples that it showed can be broken at each radius, shape (E, n).
-        took: Samples it took at each radius, shape (E, n).
     """
 
     findings: Sequence[Finding]
-    found: NDArray[np.bool_] | None = field(default=None)
-    took: NDArray[np.bool_] | None = field(default=None)
+    found: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Probed(Checked):
+    """What a better attack leaves, for others to be compared with.
+
+    Attributes:
+        found: Samples that it broke at each radius, shape (E, n).
+        took: Samples it took at each radius, shape (E, n).
+    """
+
+    found: NDArray[np.bool_] = field(kw_only=True)
+    took: NDArray[np.bool_] = field(kw_only=True)
 
 
 def graded(

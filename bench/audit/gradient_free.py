@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.audit.case import Case, Chosen
-from bench.audit.finding import Checked, Finding
+from bench.audit.finding import Checked, Finding, Probed
 from bench.chance import at_least
 from bench.errors import NoGradientError
 
@@ -19,7 +19,7 @@ _FEWEST = 3
 
 
 def gradient_free(
-    case: Case, earlier: Checked, *, samples: int = 40, queries: int = 200, draws: int = 20, thorough: bool = False
+    case: Case, earlier: Probed, *, samples: int = 40, queries: int = 200, draws: int = 20, thorough: bool = False
 ) -> Checked:
     """Square, noise and one step of the gradient on samples that a better gradient attack has tried.
 
@@ -36,7 +36,6 @@ def gradient_free(
 
     Source: Carlini et al. 2019, sections 5.6 and 5.9; Athalye, Carlini, Wagner 2018, section 3.1.
     """
-    assert earlier.took is not None and earlier.found is not None  # noqa: S101, PT018 - `stronger` always leaves both
     found = np.zeros_like(case.broken)
     level = next((each for each in reversed(range(len(case.epsilons))) if earlier.took[each].sum() >= _FEWEST), None)
     if level is None:
@@ -54,7 +53,7 @@ def gradient_free(
     return Checked(findings, found)
 
 
-def gradient_free_long(case: Case, earlier: Checked) -> Checked:
+def gradient_free_long(case: Case, earlier: Probed) -> Checked:
     """The same for longer, beside AutoAttack: 2,000 queries and 10,000 draws of noise."""
     return gradient_free(case, earlier, samples=100, queries=2000, draws=10_000, thorough=True)
 
@@ -87,8 +86,8 @@ def compared(name: str, tried: NDArray[np.bool_], by_gradient: NDArray[np.bool_]
         return Finding(title, alone, _FEWEST, "pass")
     sentence = (
         f"at {epsilon:.3g} {name} breaks {alone} of {len(tried)} samples that the best attack by gradients cannot, "
-        "and that "
-        f"one breaks {other} that {name} cannot (p = {chance:.1g} if the two were as good): the gradients mislead"
+        f"and that one breaks {other} that {name} cannot (p = {chance:.1g} if the two were as good): the gradients "
+        "mislead"
     )
     return Finding(
         title, alone, _FEWEST, "fail", "masked", sentence, "find what hides the gradient; count attacks that need none"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.attacks.counting import CountedModel
 from bench.attacks.draws import Draws
-from bench.attacks.goal import Goal
+from bench.attacks.goal import Goal, Objective
 from bench.attacks.gradients import input_gradient
 from bench.attacks.noise import random_point
 from bench.attacks.threat import Threat
@@ -19,8 +19,7 @@ from bench.randomness import derive_seed
 
 _ADVICE = {
     "cross-entropy": "attack with a loss that does not saturate (apgd-dlr, or `loss: margin`), or divide the logits "
-    "by a "
-    "`temperature`",
+    "by a `temperature`",
     "margin": "replace the stage that stops the gradient by a differentiable one while attacking (`bpda: true` with a "
     "declared stage), and try an attack that needs no gradient (square) and transfer from another model",
 }
@@ -44,22 +43,25 @@ def gradients(case: Case, *, samples: int = 100) -> Checked:
         return Checked([Finding("zero gradients", 0.0, 0.0, "pass", sentence="the model classifies nothing correctly")])
     x, y = case.batch(chosen)
     x = _moved(case, x, chosen.tolist())
-    aims = None if case.targets is None else torch.from_numpy(case.targets[chosen]).to(y.device)
-    goal, findings = Goal(y, aims), []
-    for loss in ("cross-entropy", "margin"):
-        counted = CountedModel(case.model, len(x), device=x.device)
+    goal, findings = Goal(y, case.aims(chosen, y)), []
+    losses: tuple[Objective, ...] = ("cross-entropy", "margin")
+    for loss in losses:
+
+        def standing(part: slice, loss: Objective = loss) -> Tensor:
+            counted = CountedModel(case.model, len(x[part]), device=x.device)
+            aim = goal.rows(torch.arange(len(x), device=x.device)[part]).by(loss)
+            return useless(input_gradient(counted, x[part], aim.loss)[0])
+
         try:
-            gradient, _ = input_gradient(counted, x, goal.by(loss).loss)
+            share = float(torch.cat(case.batched(standing, len(x))).float().mean())
         except NoGradientError as error:
             sentence = f"the model gives no gradient at all ({error}), so that attacks by gradients say nothing of it"
             return Checked([Finding("zero gradients", 1.0, 0.1, "fail", "masked", sentence, _ADVICE["margin"])])
         case.spent["forwards"] += len(x)
         case.spent["backwards"] += len(x)
-        share = float(useless(gradient).float().mean())
         sentence = (
             f"the gradient of the {loss} is zero or not finite for {share:.0%} of {len(x)} samples: an attack that "
-            "follows "
-            f"it stands still, and what it leaves standing is not shown to be robust"
+            "follows it stands still, and what it leaves standing is not shown to be robust"
         )
         findings.append(
             graded(

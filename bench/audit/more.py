@@ -15,6 +15,8 @@ from bench.errors import NoGradientError
 def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, samples: int = 100) -> Checked:
     """The attack with twice its steps or queries, or with more restarts, on the samples nearest to the boundary.
 
+    Within the budget of the evaluation, where it has one.
+
     Args:
         case: What to attack.
         name: The attack.
@@ -31,7 +33,9 @@ def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, sample
         chosen = case.nearest(-(-samples // levels), level)
         if len(chosen):
             try:
-                tried = case.attack(name, chosen, case.epsilons[level], longer, version=f"more {what}")
+                tried = case.attack(
+                    name, chosen, case.epsilons[level], longer, budget=case.budget, version=f"more {what}"
+                )
             except NoGradientError:
                 break  # another check says so
             found[level, chosen[tried.broken]] = True
@@ -42,8 +46,7 @@ def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, sample
             continue
         sentence = (
             f"at {case.epsilons[level]:.3g} the same attack with {longer[what]} {what} in place of {options[what]} "
-            "breaks "
-            f"{fallen} of {len(chosen)} samples that it left standing"
+            f"breaks {fallen} of {len(chosen)} samples that it left standing"
         )
         findings.append(Finding(title, fallen / n, SHARE, "fail", "too-weak", sentence, f"give the attack more {what}"))
     return Checked(findings, found)

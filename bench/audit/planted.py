@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -121,7 +121,8 @@ def planted(
         if epsilon == 0:
             continue
         method = Attack(name, threat, 0, options, budget)
-        findings += _Planter(method, ground(shape, threat), targeted, torch.device(device)).findings()
+        planter = _Planter(method, ground(shape, threat), targeted, torch.device(device))
+        findings += [replace(finding, epsilon=epsilon) for finding in planter.findings()]
     return Checked(findings)
 
 
@@ -155,8 +156,7 @@ class _Planter:
         _, _, silent = self.run(valley(self.soil, start.mean().item()), self.levelled(x), watched=True)
         sentence = (
             f"'{self.method.name}' at {self.method.threat.epsilon:.3g} came through adversarial points of a planted "
-            "model "
-            f"for {silent:.0%} of the samples and returned points that are not: it does not keep its best"
+            f"model for {silent:.0%} of the samples and returned points that are not: it does not keep its best"
         )
         passed = silent == 0
         findings.append(
@@ -190,8 +190,7 @@ class _Planter:
         name = self.method.name.rpartition(":")[2] if is_import_name(self.method.name) else self.method.name
         sentence = (
             f"'{name}' at {self.method.threat.epsilon:.3g} finds {share:.0%} of the adversarial examples planted on "
-            f"{what} "
-            f"{where}; a working attack finds all of them"
+            f"{what} {where}; a working attack finds all of them"
         )
         advice = "look at the sign and the size of its steps and at its projection"
         if blind:  # an attack without gradients may just have too few queries

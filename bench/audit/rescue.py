@@ -14,15 +14,16 @@ from torch import Tensor
 
 from bench.attacks.attack import Attack
 from bench.attacks.catalogue import ATTACKS
-from bench.attacks.curve import MISCLASSIFIED, curve
+from bench.attacks.curve import ATTACKED, MISCLASSIFIED, curve
 from bench.attacks.inputs import are_probabilities
-from bench.attacks.verify import verify
-from bench.audit.case import Case, logit_scale
+from bench.audit.case import Case, Chosen, logit_scale
 from bench.audit.unblocked import blockers, unblocked
-from bench.errors import NoGradientError
+from bench.errors import BenchError, NoGradientError
 
 _LOOK = 32
 """Samples that are enough to find out what a model is like."""
+_MOST = 0.9
+"""Share of the time that AutoAttack takes."""
 
 
 @dataclass
@@ -43,7 +44,11 @@ class Tried:
 
 
 def rescue(
-    case: Case, x: Tensor, y: Tensor, others: Sequence[tuple[str, Callable[[Tensor], Tensor]]], *, ids: Sequence[str]
+    case: Case,
+    x: Tensor,
+    y: Tensor,
+    others: Sequence[tuple[str, Callable[[Tensor], Tensor]]],
+    report: Callable[[float], None] = lambda share: None,  # noqa: ARG005
 ) -> Tried:
     """Attack what still stands by AutoAttack over what masks the model, then by examples of other models.
 
@@ -58,20 +63,21 @@ def rescue(
         x: Its samples, shape (n, ...).
         y: Their classes, shape (n,).
         others: Other models, by name, to craft examples on.
-        ids: Names of the samples.
+        report: Told the share of the work that is done, from 0 to 1.
 
     Source: Athalye, Carlini, Wagner 2018, sections 4 and 5; Carlini and Wagner 2016; Papernot et al. 2017.
     """
-    work = _Rescue(case, x, y, list(ids))
-    work.by_autoattack()
-    for name, other in others:
+    work = _Rescue(case, x, y)
+    work.by_autoattack(lambda share: report(_MOST * share))
+    for number, (name, other) in enumerate(others):
         work.by_transfer(name, other)
+        report(_MOST + (1 - _MOST) * (number + 1) / len(others))
     return work.tried
 
 
 class _Rescue:
-    def __init__(self, case: Case, x: Tensor, y: Tensor, ids: list[str]) -> None:
-        self.case, self.x, self.y, self.ids = case, x, y, ids
+    def __init__(self, case: Case, x: Tensor, y: Tensor) -> None:
+        self.case, self.x, self.y = case, x, y
         levels = len(case.epsilons)
         self.broken = case.broken.copy()
         self.tried = Tried(
@@ -82,17 +88,11 @@ class _Rescue:
         )
 
     @property
-    def standing(self) -> Tensor:
+    def standing(self) -> Chosen:
         """Samples that stand at some radius."""
-        return torch.from_numpy(np.flatnonzero((~self.broken).any(0))).to(self.x.device)
+        return np.flatnonzero((~self.broken).any(0))
 
-    def aims(self, rows: Tensor) -> Tensor | None:
-        """Classes to reach, for a targeted threat."""
-        if self.case.targets is None:
-            return None
-        return torch.from_numpy(self.case.targets[rows.cpu().numpy()]).to(self.x.device)
-
-    def by_autoattack(self) -> None:
+    def by_autoattack(self, report: Callable[[float], None]) -> None:
         """AutoAttack on the model as it can be seen through."""
         look = self.x[:_LOOK]
         first, again = self.case.logits(look), self.case.logits(look)
@@ -117,63 +117,75 @@ class _Rescue:
             words.append("20 passes averaged at each step")
         self.tried.names.append("autoattack" + (f" ({'; '.join(words)})" if words else ""))
         if self.case.norm == "l1":
-            self.run(model, "l1-apgd", {"bpda": True, "loss": "dlr", "restarts": 5}, stopping)
+            self.run(model, "l1-apgd", {"bpda": True, "loss": "dlr", "restarts": 5}, stopping, report)
             return
-        self.run(model, "autoattack", options, stopping)
+        self.run(model, "autoattack", options, stopping, report)
         if random:
-            self.run(model, "square", {"queries": 1000}, [])
+            self.run(model, "square", {"queries": 1000}, [], report)
 
     def run(
-        self, model: Callable[[Tensor], Tensor], name: str, options: Mapping[str, Any], stopping: list[torch.nn.Module]
+        self,
+        model: Callable[[Tensor], Tensor],
+        name: str,
+        options: Mapping[str, Any],
+        stopping: list[torch.nn.Module],
+        report: Callable[[float], None],
     ) -> None:
         """One attack on all that stands, at every radius."""
-        rows = self.standing
-        if len(rows) == 0:
-            return
-        case = self.case
+        chosen, case = self.standing, self.case
         filled = ATTACKS[name].options(**options).model_dump()
         method = Attack(name, case.threat(max(case.epsilons)), case.seed, filled)
-        ids, aims = [self.ids[row] for row in rows.tolist()], self.aims(rows)
-        with unblocked(stopping) if stopping else nullcontext():
+
+        def some(part: slice) -> None:
+            places, rows = chosen[part], self.rows(chosen[part])
             try:
-                found = curve(method, model, self.x[rows], self.y[rows], epsilons=case.epsilons, targets=aims, ids=ids)
+                found = curve(
+                    method, model, self.x[rows], self.y[rows], epsilons=case.epsilons,
+                    targets=case.aims(places, self.y), ids=[case.ids[place] for place in places.tolist()],
+                    report=lambda share: report((part.start + share * len(places)) / len(chosen)),
+                )  # fmt: skip
             except NoGradientError:
                 return  # no gradient, and nothing declared to step over it
-        where = rows.cpu().numpy()
-        self.tried.costs[:, :, where] += np.stack([found.forwards.numpy(), found.backwards.numpy()])
-        self.take(rows, found.examples)
+            self.tried.costs[:, :, places] += np.stack([found.forwards.numpy(), found.backwards.numpy()])
+            self.take(places, found.examples)
+
+        with unblocked(stopping) if stopping else nullcontext():
+            case.batched(some, len(chosen))
+
+    def rows(self, places: Chosen) -> Tensor:
+        """Positions as an index on the device."""
+        return torch.from_numpy(places).to(self.x.device)
 
     def by_transfer(self, name: str, other: Callable[[Tensor], Tensor]) -> None:
         """The most confident examples for another model, tried on this one."""
-        rows = self.standing
-        if len(rows) == 0 or self.case.norm == "l1":
+        chosen, case = self.standing, self.case
+        if len(chosen) == 0 or case.norm == "l1":
             return
-        case = self.case
-        chosen: dict[str, Any] = {"steps": 40, "keep_going": True, "loss": "margin"}
-        options = ATTACKS["pgd"].options(**chosen).model_dump()
-        examples = []
-        for epsilon in case.epsilons:
-            method = Attack("pgd", case.threat(epsilon), case.seed, options)
-            ids = [self.ids[row] for row in rows.tolist()]
-            try:
-                crafted = method.craft(other, self.x[rows], self.y[rows], self.aims(rows), ids, [case.threat(epsilon)])
-            except NoGradientError:
-                return
-            examples.append(crafted.examples[0])
-        self.tried.names.append(f"transfer from {name}")
-        self.take(rows, torch.stack(examples))
+        wanted: dict[str, Any] = {"steps": 40, "keep_going": True, "loss": "margin"}
+        options = ATTACKS["pgd"].options(**wanted).model_dump()
 
-    def take(self, rows: Tensor, examples: Tensor) -> None:
+        def some(part: slice) -> None:
+            places, rows = chosen[part], self.rows(chosen[part])
+            x, y, aims = self.x[rows], self.y[rows], case.aims(chosen[part], self.y)
+            ids, examples = [case.ids[place] for place in places.tolist()], []
+            for threat in map(case.threat, case.epsilons):
+                method = Attack("pgd", threat, case.seed, options)
+                examples.append(method.craft(other, x, y, aims, ids, [threat]).examples[0])
+            self.take(places, torch.stack(examples))
+
+        try:
+            case.batched(some, len(chosen))
+        except BenchError as error:  # the other model's fault, which is told where that one is evaluated
+            self.tried.names.append(f"nothing from {name} ({error})")
+        else:
+            self.tried.names.append(f"transfer from {name}")
+
+    def take(self, places: Chosen, examples: Tensor) -> None:
         """Keep the examples that break what stood, by the model's own answers."""
-        where = rows.cpu().numpy()
         for level, epsilon in enumerate(self.case.epsilons):
-            threat = self.case.threat(epsilon)
-            seen = verify(
-                self.case.model, self.x[rows], self.y[rows], examples[level], threat=threat, targets=self.aims(rows)
-            )
-            fallen = seen.reached.numpy() & ~self.broken[level, where]
-            self.tried.examples[level, rows[torch.from_numpy(fallen).to(rows.device)]] = examples[level][
-                torch.from_numpy(fallen).to(rows.device)
-            ]
-            self.tried.known[level, where] = 0
-            self.broken[level, where[fallen]] = True
+            seen = self.case.verified(places, examples[level], epsilon)
+            fallen = seen.reached.numpy() & ~self.broken[level, places]
+            kept = self.rows(np.flatnonzero(fallen))
+            self.tried.examples[level, self.rows(places[fallen])] = examples[level][kept]
+            self.tried.known[level, places] = ATTACKED
+            self.broken[level, places[fallen]] = True

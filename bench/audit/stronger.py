@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bench.audit.case import Case
-from bench.audit.finding import SHARE, Checked, Finding, worth_telling
+from bench.audit.finding import SHARE, Finding, Probed, worth_telling
 from bench.errors import NoGradientError
 
 
-def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool = False) -> Checked:
+def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool = False) -> Probed:
     """Auto-PGD on the samples that stand nearest to the decision boundary: on the cross-entropy, then towards classes.
 
     What falls is a fact and no estimate: the row's robust accuracy is too high by at least as much.
@@ -42,10 +42,10 @@ def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool 
     fallen, n = [int(row.sum()) for row in found], case.broken.shape[1]
     what = "AutoAttack" if thorough else "a short Auto-PGD"
     findings = [_finding(case, level, what, fallen[level], int(took[level].sum()), n) for level in range(levels)]
-    return Checked(findings, found, took)
+    return Probed(findings, found=found, took=took)
 
 
-def with_autoattack(case: Case, *, samples: int = 200) -> Checked:
+def with_autoattack(case: Case, *, samples: int = 200) -> Probed:
     """AutoAttack on the samples that stand nearest to the decision boundary; see `stronger`."""
     return stronger(case, samples=samples, thorough=True)
 
@@ -65,8 +65,7 @@ def _finding(case: Case, level: int, what: str, fallen: int, took: int, n: int) 
     if not worth_telling(fallen, n):
         return Finding(name, share, SHARE, "pass")
     sentence = (
-        f"at {case.epsilons[level]:.3g} {what} breaks {fallen} of the {took} samples that stood nearest to "
-        "the "
+        f"at {case.epsilons[level]:.3g} {what} breaks {fallen} of the {took} samples that stood nearest to the "
         f"boundary: robust accuracy is too high by at least {share:.1%}"
     )
     return Finding(

@@ -46,6 +46,8 @@ def watched(case: Case, *, name: str, options: Mapping[str, Any], cost: float, s
         sentence = f"the attack could not run: {error}"
         return Checked([Finding("runs", 0.0, 1.0, "fail", "masked", sentence, "use attacks that need no gradient")])
     silent = watch.reached.numpy() & ~tried.broken
+    if case.budget is not None:
+        silent[:] = False  # what is returned then is the best point that passed through, whatever the attack does
     if silent.any() and _random(case, chosen):
         silent[:] = False  # a random model says another thing at each pass, whatever the attack returns
     findings = [
@@ -66,7 +68,7 @@ def watched(case: Case, *, name: str, options: Mapping[str, Any], cost: float, s
                 advice="attack with a loss that does not saturate, or over the stage that stops the gradient",
             )
         )  # fmt: skip
-        findings += _progress(watch, tried.broken)
+        findings += _progress(watch, tried.broken) if case.budget is None else []
     return Checked(findings)
 
 
@@ -100,8 +102,7 @@ def _progress(watch: Watch, broken: np.ndarray) -> list[Finding]:
         graded(
             "samples still getting on at the end", moving / looked, warn=0.25, fail=1.0, effects=("", ""),
             sentence=f"for {moving} of {looked} samples the last tenth of the passes brought more than a twentieth "
-            "of all "
-            f"progress",
+                     "of all progress",
             advice="give the attack more steps",
         ),
     ]  # fmt: skip

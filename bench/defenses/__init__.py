@@ -1,1 +1,1 @@
-"""Defences, and what an attack needs to know of them."""
+"""Defences around a network, and what an attack needs to know of them."""

@@ -60,7 +60,7 @@ class Execution:
         left = {job.id: job for job in jobs if job.id not in self.ledger.states}
         self.listener.planned(left.values())
         while left:
-            ready = [job for job in left.values() if all(need in self.ledger.states for need in job.needs)]
+            ready = [job for job in left.values() if all(other in self.ledger.states for other in job.awaited)]
             if not ready or (self.fail_fast and self.failed):
                 break
             wave = {}
@@ -111,7 +111,8 @@ class Execution:
             (self.errors / f"{result.id.replace('/', '.')}.txt").write_text(result.details, encoding="utf-8")
 
     def _task(self, job: Job) -> Task:
-        inputs = {need: str(self.ledger.states[need].path) for need in job.needs}
+        states = {other: self.ledger.states[other] for other in job.awaited}
+        inputs = {other: str(state.path) for other, state in states.items() if state.status == "ok"}
         return Task(job.id, job.kind, job.work, inputs, str(self.ledger.output(job)), job.timeout)
 
     def _state(self, job: Job, key: str, result: Result) -> JobState:

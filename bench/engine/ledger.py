@@ -31,7 +31,7 @@ class Ledger:
 
     def key(self, job: Job) -> str:
         """The content address of a job whose inputs are known: a hash of everything its result depends on."""
-        contents = {need: self.states[need].content for need in job.needs}
+        contents = {other: self.states[other].content for other in job.awaited}
         identity = {"kind": job.kind, "identity": resolve(job.identity, contents)}
         if job.uncached:
             identity["only in"] = self._nonce

@@ -20,7 +20,7 @@ class Task:
         id: The job's id.
         kind: The job's kind.
         work: What to do, as JSON.
-        inputs: Files of the results it uses, by job id.
+        inputs: Files of the results it uses, by job id; none of those it does without.
         output: Where its record goes.
         timeout: Longest it may take, seconds.
         together: Trials of a training that are trained as one, this task's first: each has the `id`, the `trial` and

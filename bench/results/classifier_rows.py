@@ -121,10 +121,8 @@ class _Reading:
         states = self.reader.states
         absent = [job for job in audit.jobs if states.get(job, NOT_RUN).status != "ok"]
         found = judge(audit, self.reader.read, outcomes, absent)
-        # without another model's examples the rest can still be judged
-        missing = [job for job in absent if job not in audit.borrowing or states.get(job, NOT_RUN).status != "skipped"]
-        if missing and found.verdict == TRUSTED:
-            trouble = self.reader.job_trouble(missing)
+        if absent and found.verdict == TRUSTED:
+            trouble = self.reader.job_trouble(absent)
             return None, f"the audit could not finish: {trouble[1] if trouble else NOT_RUN.message}"
         self.reader.judged[self.name, model] = found
         return found, ""
@@ -139,14 +137,13 @@ class _Reading:
         order = sorted(self.block.threat.epsilon)
         parts = [part for part in outcomes if part not in (names.WORST_CASE, names.RESCUE)]
         rescued = any(trial.tried for trial in outcomes.get(names.RESCUE, []))
-        hopeless = all(part in judged.broken for part in parts) and not rescued
         for row in rows:
             verdict, reason = "", ""
             if row.attack != names.CLEAN and row.status == "ok":
+                whole = row.attack in (names.RESCUE, names.WORST_CASE)
                 verdict, reason = row_verdict(
-                    judged, row.attack, order.index(row.epsilon), outcomes[row.attack], outcomes[names.WORST_CASE],
-                    hopeless=hopeless and row.attack == names.WORST_CASE,
-                    rescued=rescued and row.attack in (names.RESCUE, names.WORST_CASE),
+                    judged, row.epsilon, order.index(row.epsilon), outcomes[row.attack], outcomes[names.WORST_CASE],
+                    parts=parts if whole else [row.attack], rescued=rescued and whole,
                 )  # fmt: skip
             said = [f"{kind}: {text}" for kind, text in (("row", reason), ("model", judged.reason)) if text]
             yield replace(row, row_verdict=verdict, model_verdict=judged.verdict, reason="; ".join(said))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.results.row import Row
+from bench.results.row import UNAUDITED, Row
 from bench.suite.schema import Expectation
 from bench.suite.spec import Suite
 
@@ -38,10 +38,28 @@ def examine(suite: Suite, rows: Sequence[Row]) -> list[Finding]:
         if row.status != "ok":
             findings.append(Finding(row.row, _wanted(expected), "unknown", f"{row.status}: {row.message}"))
             continue
-        verdict: Literal["met", "missed"] = "met" if _met(expected, row.value) else "missed"
-        found = f"no figure: {row.message}" if math.isnan(row.value) else f"{row.value:.6g}"
-        findings.append(Finding(row.row, _wanted(expected), verdict, found))
+        findings.append(Finding(row.row, _wanted(expected), _verdict(expected, row), _found(expected, row)))
     return findings
+
+
+def _verdict(expected: Expectation, row: Row) -> Literal["met", "missed", "unknown"]:
+    """Whether a row is as expected; unknown where only an audit could say, and there was none."""
+    if expected.of_figure and not _met(expected, row.value):
+        return "missed"
+    pairs = ((expected.model_verdict, row.model_verdict), (expected.row_verdict, row.row_verdict))
+    asked = [(allowed, verdict) for allowed, verdict in pairs if allowed]
+    if any(verdict not in (*allowed, UNAUDITED) for allowed, verdict in asked):
+        return "missed"
+    return "unknown" if any(verdict == UNAUDITED for _, verdict in asked) else "met"
+
+
+def _found(expected: Expectation, row: Row) -> str:
+    """What a row has of what is expected of it."""
+    figure = f"no figure: {row.message}" if math.isnan(row.value) else f"{row.value:.6g}"
+    parts = [figure] if expected.of_figure else []
+    parts += [f"model {row.model_verdict}"] if expected.model_verdict else []
+    parts += [f"row {row.row_verdict}"] if expected.row_verdict else []
+    return ", ".join(parts)
 
 
 def _met(expected: Expectation, value: float) -> bool:
@@ -57,6 +75,8 @@ def _wanted(expected: Expectation) -> str:
     parts += [] if expected.max is None else [f"at most {expected.max:g}"]
     if expected.equals is not None:
         parts.append(f"{expected.equals:g} within {expected.tolerance:g}")
+    parts += [f"model {' or '.join(expected.model_verdict)}"] if expected.model_verdict else []
+    parts += [f"row {' or '.join(expected.row_verdict)}"] if expected.row_verdict else []
     return " and ".join(parts)
 
 

@@ -97,7 +97,7 @@ def _notes(now: Snapshot, before: Snapshot) -> list[str]:
         notes.append(
             f"the run is from {now.device}, the baseline from {before.device}: rows are compared by statistics"
         )
-    other = [key for key in ("processor", "torch", "threads") if now.machine.get(key) != before.machine.get(key)]
+    other = _differing(now, before)
     if now.device == before.device and other:
         facts = ", ".join(f"{key} {before.machine.get(key)} then, {now.machine.get(key)} now" for key in other)
         notes.append(f"another machine, so that rows are compared by statistics: {facts}")
@@ -115,9 +115,18 @@ def _exact(pair: Pair, now: Snapshot, before: Snapshot) -> bool:
     """Whether the two figures would be equal if nothing had been changed."""
     if pair.rule.compare != "auto":
         return pair.rule.compare == "exact"
-    same = all(now.machine.get(key) == before.machine.get(key) for key in ("processor", "torch", "threads"))
     alike = pair.now.model == pair.before.model and pair.now.ours and pair.before.ours
-    return now.device == before.device == "cpu" and same and alike and pair.now.trials == pair.before.trials
+    return _alike_on_cpus(now, before) and alike and pair.now.trials == pair.before.trials
+
+
+def _alike_on_cpus(now: Snapshot, before: Snapshot) -> bool:
+    """Whether two runs are from CPUs, and nothing is known to differ there."""
+    return now.device == before.device == "cpu" and not _differing(now, before)
+
+
+def _differing(now: Snapshot, before: Snapshot) -> list[str]:
+    """What differs between the machines of two runs."""
+    return [key for key in ("processor", "torch", "threads") if now.machine.get(key) != before.machine.get(key)]
 
 
 def _decided(pairs: Sequence[Pair], now: Snapshot, before: Snapshot) -> list[Comparison]:
@@ -244,11 +253,13 @@ def _with_cost(comparison: Comparison, now: Snapshot, before: Snapshot) -> Compa
     found, earlier = now.rows[comparison.row], before.rows[comparison.row]
     if len(comparison.gained) > _MORE_STANDING * comparison.n:
         return comparison  # what stands costs an attack more than what falls
+    # a CPU's is the whole process's, libraries included
+    by_memory = now.device == before.device and (now.device == "cuda" or _alike_on_cpus(now, before))
     complaints = []
     for name, share, then, here in (
         ("forward passes a sample", now.passes, earlier.forwards, found.forwards),
         ("backward passes a sample", now.passes, earlier.backwards, found.backwards),
-        ("MiB of memory", now.memory if now.device == before.device else None, earlier.memory, found.memory),
+        ("MiB of memory", now.memory if by_memory else None, earlier.memory, found.memory),
     ):
         if share is not None and here > then * (1 + share) + 0.5:
             growth = f" ({here / then - 1:+.0%}, allowed {share:+.0%})" if then else ""

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from bench.results.paired import worsening
 from bench.results.snapshot import Gated, Recorded, Snapshot
 
+_LEAST_SHARED = 0.5
+"""Share of the baseline's outcomes below which a run is not compared with it."""
+
 Answer = Literal[
     "pass", "improved", "regression", "inconclusive", "new", "missing", "not-measured", "different-data", "incomparable"
 ]
@@ -102,6 +105,13 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
     ids, worse, lacking = _joined(row, now, before, higher)
     if len(worse) == 0:
         return Comparison(row, "different-data", "the two runs have no sample in common", *figures)
+    whole = sum(map(len, first))
+    if len(worse) < _LEAST_SHARED * whole:
+        sentence = (
+            f"the run has {len(worse)} of the baseline's {whole} outcomes: on so few a drop that the baseline could "
+            f"show may go unseen; run it on the same samples, or write the baseline anew with `bench baseline`"
+        )
+        return Comparison(row, "different-data", sentence, *figures, n=len(worse))
     note = f"; compared on the {len(worse)} outcomes that both have ({lacking} are in one alone)" if lacking else ""
     return Pair(row, rule, earlier, found, worse, ids, note=note)
 

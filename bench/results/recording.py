@@ -114,7 +114,8 @@ def _ours(suite: Suite, row: Row) -> bool:
     """Whether all code behind a row is of this package."""
     block = suite.evaluations[row.evaluation]
     listed = [*block.surrogates, *block.victims] if isinstance(block, Transfer) else list(block.models)
-    code = [spec.block.load for name in listed if (spec := suite.models.get(name))]
+    blocks = [spec.block for name in listed if (spec := suite.models.get(name))]
+    code = [block.load or any(use.imported for use in block.defenses) for block in blocks]
     uses = [] if isinstance(block, Generation) else [use.imported for use in block.attacks]
     if isinstance(block, Robustness | Transfer | Generation):
         uses += [use.imported for use in block.metrics]

@@ -45,7 +45,7 @@ class Judged:
         verdict: ``trusted``, ``suspect`` or ``masked``.
         reason: What a reviewer would write, and what to try next.
         told: All findings.
-        broken: For each broken attack, why it is called so.
+        broken: Why an attack is called broken, by its label and the radius; of all radii, by None.
         found: For each trial the samples that checks showed can be broken, shape (E, n).
         passes: Forward passes plus two a backward pass that the checks made.
     """
@@ -53,9 +53,13 @@ class Judged:
     verdict: str
     reason: str
     told: tuple[Told, ...]
-    broken: Mapping[str, str]
+    broken: Mapping[tuple[str, float | None], str]
     found: tuple[NDArray[np.bool_], ...]
     passes: float
+
+    def why_broken(self, label: str, epsilon: float) -> str:
+        """Why an attack is called broken at a radius; empty where it is not."""
+        return self.broken.get((label, epsilon), "") or self.broken.get((label, None), "")
 
 
 def judge(
@@ -87,39 +91,38 @@ def judge(
                 found[trial] |= record.arrays["found"]
     effects = [each.finding["effect"] for each in told]
     verdict = max((effect for effect in effects if effect in _WORSE), key=lambda effect: _WORSE[effect], default="")
-    broken: dict[str, str] = {}
+    broken: dict[tuple[str, float | None], str] = {}
     for each in told:
-        if each.finding["effect"] == BROKEN and each.attack not in broken:
-            broken[each.attack] = _said(each.finding)
+        if each.finding["effect"] == BROKEN:
+            broken.setdefault((each.attack, each.finding["epsilon"]), _said(each.finding))
     reason = "" if not verdict else _reasons([each.finding for each in told if each.finding["effect"] == verdict])
     return Judged(verdict or TRUSTED, reason, tuple(told), broken, tuple(found), passes)
 
 
 def row_verdict(
     judged: Judged,
-    label: str,
+    epsilon: float,
     level: int,
     outcomes: Sequence[Classified],
     everything: Sequence[Classified],
     *,
-    hopeless: bool,
+    parts: Sequence[str],
     rescued: bool,
 ) -> tuple[str, str]:
     """The verdict on a row, and why.
 
     Args:
         judged: What the audit says.
-        label: Label of the attack; that of the worst case for all together.
-        level: Which radius.
+        epsilon: The radius.
+        level: Which it is of all radii, from the smallest.
         outcomes: What the attack left, one a trial.
         everything: The worst case over all attacks, one a trial.
-        hopeless: Whether this is the worst case over attacks of which every one is broken.
+        parts: Labels of the attacks the row is over: of the worst case all of them.
         rescued: Whether the row counts what was tried against masking.
     """
-    if label in judged.broken:
-        return BROKEN, judged.broken[label]
-    if hopeless:
-        return BROKEN, next(iter(judged.broken.values()))
+    broken = [judged.why_broken(part, epsilon) for part in parts]
+    if all(broken) and not rescued:
+        return BROKEN, broken[0]
     missed = n = standing = 0
     for own, whole, found in zip(outcomes, everything, judged.found, strict=True):
         missed += int(((whole.broken[level] | found[level]) & ~own.broken[level]).sum())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bench.attacks.catalogue import ATTACKS
 from bench.audit.catalogue import checks_of
 from bench.catalogue import Component
-from bench.suite.inputs import Input
-from bench.suite.jobs import BORROWING, AuditCell, Cell
+from bench.suite.inputs import Input, together
+from bench.suite.jobs import CHUNK, AuditCell, Cell
 from bench.suite.names import RESCUE
 from bench.suite.schema import Robustness, Use
 
@@ -82,6 +82,7 @@ class Auditing:
                 given = {**self.outcomes(model, trial), "check": _component(check)}
                 facts = dict(self.shared)
                 if use is not None:
+                    facts["budget"] = self.budget
                     given["attack"] = self.attacks[use.label]
                     facts["watched"] = [each.label for each in self.block.attacks].index(use.label)
                 if what is not None:
@@ -125,19 +126,13 @@ class Auditing:
         """The job whose examples a job verified."""
         return str(self.planner.jobs[verified].work["examples"]["job"])
 
-    def several(self, jobs: Sequence[Sequence[str]]) -> Input:
-        """The results of several jobs for each of several attacks, as one input."""
-        parts = [[self.planner.made_by(job) for job in row] for row in jobs]
-        flat = [part for row in parts for part in row]
-        return Input(
-            [[part.identity for part in row] for row in parts],
-            {"jobs": [list(row) for row in jobs]},
-            tuple(need for part in flat for need in part.needs),
-            next((part.uncached for part in flat if part.uncached), ""),
-        )
+    def several(self, jobs: Sequence[Sequence[str]], *, optional: bool = False) -> Input:
+        """The results of several jobs for each of several attacks; if optional, of those jobs that end well."""
+        rows = [together([self.planner.made_by(job) for job in row], {}, optional=optional) for row in jobs]
+        return together(rows, {"jobs": [list(row) for row in jobs]})
 
     def others(self, model: str) -> Input:
-        """What the evaluation's attacks crafted on its other models."""
+        """What the evaluation's attacks crafted on its other models; their names are told, so they are of the key."""
         crafted, named = [], []
         for other, cells in self.cells.items():
             if other == model:
@@ -147,22 +142,16 @@ class Auditing:
                     continue
                 crafted.append([self.crafted(job) for job in cell.trials[0]])
                 named.append(other)
-        made = self.several(crafted)
-        return made._replace(work={**made.work, "names": named})
+        made = self.several(crafted, optional=True)
+        return made._replace(identity=[named, made.identity], work={**made.work, "names": named})
 
     def rescue(self, model: str, trial: int, checks: dict[tuple[str, str], str]) -> tuple[str, ...]:
         """What is tried on a model that the audit finds masked: crafting and verifying, one job a chunk of samples."""
-        from bench.suite.plan import CHUNK
-
+        found = self.several([list(checks.values())], optional=True)
         others = [other for other in self.cells if other != model]
-        found = self.several([[job for (check, _), job in checks.items() if self.early(check)]])
         surrogates = [self.planner.inputs.model(other, 0) for other in others]
-        eyes = Input(
-            [surrogate.identity for surrogate in surrogates],
-            {"models": [surrogate.work for surrogate in surrogates]},
-            tuple(need for surrogate in surrogates for need in surrogate.needs),
-            next((surrogate.uncached for surrogate in surrogates if surrogate.uncached), ""),
-        )
+        eyes = together(surrogates, {"models": [surrogate.work for surrogate in surrogates]}, optional=True)
+        eyes = eyes._replace(identity=[others, eyes.identity])
         uses = {name: ATTACKS[name].version for name in ("autoattack", "square", "l1-apgd", "pgd")}
         verified = []
         first, end = self.shared["start"], self.shared["stop"]
@@ -187,10 +176,6 @@ class Auditing:
             target = f"verify/{place}/{RESCUE}/{index}"
             verified.append(self.planner.job(target, "verify", judged, shared, timeout=self.block.timeout))
         return tuple(verified)
-
-    def early(self, check: str) -> bool:
-        """Whether a check says early on what this model hides: no rescue waits for the long ones, or for others."""
-        return check != BORROWING and any(each.name == check and "quick" in each.traits["in"] for each in self.checks)
 
 
 def _component(check: Component) -> Input:

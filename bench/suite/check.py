@@ -101,6 +101,7 @@ class _SuiteCheck(Findings):
         quoted = _good(self.entries("quoted", schema.Quote))
         for index, entry in expect.items():
             self.bounds(entry, ("expect", index))
+            self.audited(entry, evaluations.get(entry.row.partition("/")[0]), ("expect", index))
         gate = getattr(header, "gate", None) or schema.Gate()
         suite = Suite(
             self.document.file, getattr(header, "suite", ""), getattr(header, "description", ""),
@@ -186,12 +187,19 @@ class _SuiteCheck(Findings):
 
     def bounds(self, entry: schema.Expectation, path: Path) -> None:
         """An expectation that something can meet and something can miss."""
-        if entry.min is None and entry.max is None and entry.equals is None:
-            self.add(path, "expected `min`, `max` or `equals`, found none of them")
+        if not entry.of_figure and not entry.of_verdict:
+            self.add(path, "expected `min`, `max`, `equals`, `model_verdict` or `row_verdict`, found none of them")
         if entry.min is not None and entry.max is not None and entry.min > entry.max:
             self.add((*path, "min"), f"`min` {entry.min:g} is above `max` {entry.max:g}, so that nothing can pass")
         if "tolerance" in entry.model_fields_set and entry.equals is None:
             self.add((*path, "tolerance"), "`tolerance` goes with `equals`, which is missing", at_key=True)
+
+    def audited(self, entry: schema.Expectation, block: schema.AnyEvaluation | None, path: Path) -> None:
+        """A verdict is expected only where somebody looks."""
+        for key in ("model_verdict", "row_verdict"):
+            if getattr(entry, key) and block is not None and getattr(block, "audit", "off") == "off":
+                name = entry.row.partition("/")[0]
+                self.add((*path, key), f"'{name}' is not audited; add `audit: quick` to it", at_key=True)
 
     def ranges(self, suite: Suite) -> None:
         """Warn of radii wider than the data."""

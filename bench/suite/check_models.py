@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.catalogue import Options, is_import_name
 from bench.data.catalogue import DATA, DataOptions, Imported
+from bench.defenses.catalogue import DEFENSES
 from bench.models.catalogue import MODELS
 from bench.models.packaged import PACKAGED
 from bench.suite import schema
@@ -60,12 +61,13 @@ def check_model(findings: Findings, name: str, value: Mapping[str, Any]) -> Mode
         if arch is not None and not arch.imported and kind not in (None, MODELS[arch.name].traits["kind"]):
             message = f"'{arch.name}' is {a(MODELS[arch.name].traits['kind'])}, but `kind` says {kind}"
             findings.add((*path, "arch"), message)
+    defenses = _check_defenses(findings, getattr(block, "defenses", []), kind, (*path, "defenses"))
     recipe, train_data = None, None
     if getattr(block, "train", None) is not None:
         recipe, train_data = _check_training(findings, block.train or {}, kind, (*path, "train"))
     if whole is None or findings.count > before:
         return None
-    return ModelSpec(name, whole.model_copy(update={"arch": arch}), recipe, train_data)
+    return ModelSpec(name, whole.model_copy(update={"arch": arch, "defenses": defenses}), recipe, train_data)
 
 
 def _check_keys(findings: Findings, value: Mapping[str, Any], kind: str | None, path: Path) -> None:
@@ -88,6 +90,16 @@ def _check_keys(findings: Findings, value: Mapping[str, Any], kind: str | None, 
     trials = value.get("trials", 1)
     if isinstance(trials, int) and trials > 1 and not trained:
         findings.add((*path, "trials"), "only a model that is trained here can have more than one trial")
+
+
+def _check_defenses(
+    findings: Findings, uses: Sequence[schema.Use | None], kind: str | None, path: Path
+) -> list[schema.Use]:
+    """What is put around a model, with all options; without what has mistakes."""
+    if uses and kind not in (None, "classifier"):
+        findings.add(path, f"only a classifier can have defenses; this is {a(kind)}", at_key=True)
+    found = [findings.component(DEFENSES, use, (*path, place)) for place, use in enumerate(uses) if use is not None]
+    return [use for use in found if use is not None]
 
 
 def _packaged(arch: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.data import describe, needs_running
@@ -22,12 +22,29 @@ class Input(NamedTuple):
         work: Where to find it, as JSON.
         needs: Jobs that make it.
         uncached: Why it cannot be named, and so nothing made from it cached; empty where it can.
+        uses: Jobs of which it is made as well, where they end well.
     """
 
     identity: Any
     work: dict[str, Any]
     needs: tuple[str, ...] = ()
     uncached: str = ""
+    uses: tuple[str, ...] = ()
+
+
+def together(parts: Sequence[Input], work: Mapping[str, Any], *, optional: bool = False) -> Input:
+    """Several inputs as one.
+
+    Args:
+        parts: The inputs.
+        work: Where to find them, as JSON.
+        optional: Do without those whose jobs do not end well.
+    """
+    needs = tuple(need for part in parts for need in part.needs)
+    uses = tuple(use for part in parts for use in part.uses)
+    uncached = next((part.uncached for part in parts if part.uncached), "")
+    identity = [part.identity for part in parts]
+    return Input(identity, dict(work), () if optional else needs, uncached, needs + uses if optional else uses)
 
 
 class Inputs:
@@ -118,7 +135,22 @@ class Inputs:
         return Input(identity, {"kind": block.kind, "load": target, "args": args}, uncached=code.uncached)
 
     def model(self, name: str, trial: int) -> Input:
-        """A model with its weights, or a set of samples that stands for a generator."""
+        """A model with its weights and what is put around it, or a set of samples that stands for a generator."""
+        made = self._undefended(name, trial)
+        uses = self.suite.models[name].block.defenses
+        if not uses:
+            return made
+        around = together(
+            [self.component(use) for use in uses], {"defenses": [self.component(use).work for use in uses]}
+        )
+        return made._replace(
+            identity={**made.identity, "defenses": around.identity},
+            work={**made.work, **around.work},
+            uncached=made.uncached or around.uncached,
+        )
+
+    def _undefended(self, name: str, trial: int) -> Input:
+        """A model with its weights."""
         spec = self.suite.models[name]
         block = spec.block
         if block.samples is not None:

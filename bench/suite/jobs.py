@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+CHUNK = 500
+"""Samples of one attack job at the most."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -18,6 +21,7 @@ class Job:
         identity: What the result depends on, as JSON with `ContentOf` for other jobs' results.
         work: What is needed to do it, as JSON; other jobs' results are named by job id.
         needs: Jobs whose results it uses.
+        uses: Jobs whose results it uses where they end well; it waits for them and does without the others.
         timeout: Longest it may run, seconds.
         weight: Rough cost, for the estimate of the time left only.
         uncached: Why its result cannot be reused, where it cannot.
@@ -28,9 +32,15 @@ class Job:
     identity: Mapping[str, Any]
     work: Mapping[str, Any]
     needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     timeout: float | None = None
     weight: float = 1.0
     uncached: str = ""
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """Jobs that have to end, in whatever way, before it can be done."""
+        return self.needs + self.uses
 
 
 @dataclass(frozen=True)
@@ -54,10 +64,6 @@ class Cell:
     scores: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
 
-BORROWING = "transfer"
-"""The check that needs what was made on other models."""
-
-
 @dataclass(frozen=True)
 class AuditCell:
     """Where the checks of one model in one evaluation are.
@@ -78,11 +84,6 @@ class AuditCell:
     def jobs(self) -> list[str]:
         """All its jobs."""
         return [*self.planted.values(), *(job for checks in self.trials for job in checks.values())]
-
-    @property
-    def borrowing(self) -> list[str]:
-        """Those that need what was made on other models."""
-        return [job for checks in self.trials for (check, _), job in checks.items() if check == BORROWING]
 
 
 @dataclass(frozen=True)

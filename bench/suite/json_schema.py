@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from bench.attacks.catalogue import ATTACKS
 from bench.catalogue import IMPORT_NAME, Component
 from bench.data.catalogue import DATA, Imported
+from bench.defenses.catalogue import DEFENSES
 from bench.metrics.catalogue import METRICS
 from bench.models.catalogue import MODELS
 from bench.models.packaged import PACKAGED
@@ -109,7 +110,7 @@ def suite_schema() -> Schema:
     """The JSON schema (draft 2020-12) of a whole suite file."""
     kinds = {name: _evaluation(name, model) for name, model in schema.EVALUATIONS.items()}
     model_kinds = get_args(schema.Model.model_fields["kind"].annotation)
-    figure = {"anyOf": [{"required": [key]} for key in ("min", "max", "equals")]}
+    figure = {"anyOf": [{"required": [key]} for key in ("min", "max", "equals", "model_verdict", "row_verdict")]}
     header = block_schema(
         schema.Header,
         data=_named(_chosen("source", _sources()), minProperties=1),
@@ -118,7 +119,7 @@ def suite_schema() -> Schema:
         expect={"type": "array", "items": {**block_schema(schema.Expectation), **figure}},
         quoted={"type": "array", "items": block_schema(schema.Quote)},
     )
-    groups = {"attack": ATTACKS, "metric": METRICS, "architecture": MODELS}
+    groups = {"attack": ATTACKS, "metric": METRICS, "architecture": MODELS, "defense": DEFENSES}
     options = {_key(noun, entry): _options(entry) for noun, group in groups.items() for entry in group.values()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -204,6 +205,7 @@ def _model(kind: str) -> Schema:
         "arch": _use("architecture", architectures),
         "train": _chosen("recipe", recipes) if recipes else None,
         "load": _IMPORTED,
+        "defenses": {"type": "array", "items": _use("defense", DEFENSES.values())} if kind == "classifier" else None,
     }
     block = block_schema(schema.Model, **instead, **({} if kind == "generator" else {"samples": None}))
     ways = [way for way in ("arch", "load", "samples") if way in block["properties"]]

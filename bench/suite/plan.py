@@ -8,12 +8,9 @@ from bench.attacks.catalogue import ATTACKS
 from bench.data import needs_running
 from bench.suite.auditing import Auditing
 from bench.suite.inputs import Input, Inputs
-from bench.suite.jobs import AuditCell, Cell, ContentOf, Job, Plan
+from bench.suite.jobs import CHUNK, AuditCell, Cell, ContentOf, Job, Plan
 from bench.suite.names import REAL_DATA, from_surrogate, metrics_of, needs_looks, network_option
 from bench.suite.schema import Generation, Reconstruction, Robustness, Transfer, Use
-
-CHUNK = 500
-"""Samples of one attack job at the most."""
 
 
 def make_plan(inputs: Inputs, *, device: str) -> Plan:
@@ -89,8 +86,9 @@ class Planner:
             identity |= {"device": self.device, "dtype": "float32"}
         work = {**{key: value.work for key, value in inputs.items()}, **shared}
         needs = tuple(dict.fromkeys(need for value in inputs.values() for need in value.needs))
+        uses = dict.fromkeys(use for value in inputs.values() for use in value.uses if use not in needs)
         uncached = next((value.uncached for value in inputs.values() if value.uncached), "")
-        return self.add(Job(name, kind, identity, work, needs, timeout, weight, uncached))
+        return self.add(Job(name, kind, identity, work, needs, tuple(uses), timeout, weight, uncached))
 
     def made_by(self, job: str) -> Input:
         """Another job's result as an input."""

@@ -11,6 +11,7 @@ from bench.attacks.catalogue import ATTACKS
 from bench.audit.catalogue import CHECKS
 from bench.catalogue import Catalogue, Options, Real
 from bench.data.catalogue import DATA
+from bench.defenses.catalogue import DEFENSES
 from bench.metrics.catalogue import METRICS
 from bench.models.catalogue import MODELS
 from bench.suite.json_schema import default, value_schema
@@ -23,6 +24,7 @@ CATALOGUES: Mapping[str, Catalogue] = {
     "models": MODELS,
     "data": DATA,
     "recipes": RECIPES,
+    "defenses": DEFENSES,
     "checks": CHECKS,
 }
 """The catalogues by the name `bench list` knows them by."""

@@ -101,6 +101,11 @@ class Model(Options):
     weights: str | None = Field(None, description="file of weights: safetensors, or a state dict saved by torch")
     train: dict[str, Any] | None = Field(None, description="how to train it: `recipe`, `data`, the recipe's options")
     samples: str | None = Field(None, description="for a generator: an .npz file or image folder of its samples")
+    defenses: list[UseField] = Field(
+        default_factory=list,
+        description="for a classifier: what is put around the network once it has its weights, the first next to it "
+        "(`bench list defenses`)",
+    )
     trials: int = Field(1, ge=1, description="how many times to train it, each with its own seed")
     controls: list[Control] = Field(
         default_factory=list,
@@ -210,13 +215,30 @@ EVALUATIONS: dict[str, type[AnyEvaluation]] = {
 
 
 class Expectation(Options):
-    """A figure a run must reach; a miss ends the run with exit code 1."""
+    """A figure that a run must reach, or a verdict; a miss ends the run with exit code 1."""
 
     row: str = Field(description="id of a row")
     min: Real | None = Field(None, description="smallest value that passes")
     max: Real | None = Field(None, description="largest value that passes")
     equals: Real | None = Field(None, description="the value, within `tolerance`")
     tolerance: Real = Field(0.0, ge=0, description="how far from `equals` still passes")
+    model_verdict: list[Literal["trusted", "suspect", "masked"]] = Field(
+        default_factory=list,
+        description="verdicts on the model that pass, in an evaluation that is audited; empty: any",
+    )
+    row_verdict: list[Literal["adequate", "too-weak", "broken-attack"]] = Field(
+        default_factory=list, description="verdicts on the row that pass, in an evaluation that is audited; empty: any"
+    )
+
+    @property
+    def of_figure(self) -> bool:
+        """Whether it says anything of the row's figure."""
+        return any(value is not None for value in (self.min, self.max, self.equals))
+
+    @property
+    def of_verdict(self) -> bool:
+        """Whether it says anything of the verdicts."""
+        return bool(self.model_verdict or self.row_verdict)
 
 
 class Quote(Options):
@@ -258,7 +280,8 @@ class Gate(Options):
     memory: Real | None = Field(
         0.25,
         ge=0,
-        description="share by which the memory of its jobs may grow on the same kind of device; null for any",
+        description="share by which the memory of its jobs may grow on a GPU, or on a CPU of the same kind with the "
+        "same torch and threads; null for any",
     )
     rows: list[GatedRows] = Field(
         default_factory=list,
@@ -275,7 +298,7 @@ class Header(Options):
     data: dict[str, dict[str, Any]] = Field(min_length=1, description="data sets by name: `source` and its options")
     models: dict[str, dict[str, Any]] = Field(default_factory=dict, description="models by name")
     evaluations: dict[str, dict[str, Any]] = Field(default_factory=dict, description="evaluations by name")
-    expect: list[dict[str, Any]] = Field(default_factory=list, description="figures the run must reach")
+    expect: list[dict[str, Any]] = Field(default_factory=list, description="figures and verdicts the run must reach")
     quoted: list[dict[str, Any]] = Field(default_factory=list, description="figures from papers")
     intervals: Literal["wilson", "clopper-pearson"] = Field(
         "wilson", description="intervals of shares: Wilson's, or the exact ones, which are wider and a guarantee"

@@ -54,6 +54,7 @@ def make_case(
     attacks: Sequence[tuple[str, dict[str, Any]]] = (PGD,),
     count: int = 200,
     box: tuple[float, float] = (0.0, 1.0),
+    width: int = 500,
 ) -> Case:
     """A model on images that the network behind it gets right, but for every tenth, under some attacks."""
     x = torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(2))
@@ -87,6 +88,10 @@ def make_case(
         broken=broken,
         margin=margin,
         passes=passes,
+        batched=lambda function, count: [
+            function(slice(start, min(start + width, count))) for start in range(0, count, width)
+        ],
+        width=width,
     )
 
 

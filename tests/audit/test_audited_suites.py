@@ -273,7 +273,7 @@ def test_a_model_that_fails_does_not_spoil_the_verdict_on_others(masks: Workshop
     masks.module("bad", "def model():\n    return lambda x: 1 / 0\n")
     run = masks.run(suite(CNN, 'bad: {kind: classifier, load: "bad:model"}'), "data.mnist.take=60")
     assert run.exit_code == 3
-    assert run.states["audit/wb/cnn/0/transfer"].status == "skipped"
+    assert run.states["audit/wb/cnn/0/transfer"].status == "ok"
     assert verdicts(masks, run)["cnn", "linf-0.07"][0] == "trusted"
     assert masks.rows(run)["wb/bad/worst-case/linf-0.07/robust_accuracy"].status == "failed"
 
@@ -285,6 +285,48 @@ def test_the_csv_says_why(masks: Workshop) -> None:
     (worst,) = (row for row in rows if row["attack"] == "worst-case")
     assert worst["model_verdict"] == "masked"
     assert "Next: " in worst["reason"]
+
+
+def test_verdicts_are_expected_like_figures(masks: Workshop) -> None:
+    text = suite("stopped", CNN)
+    row = "wb/MODEL/worst-case/linf-0.07/robust_accuracy"
+    text += f"""expect:
+  - {{row: {row.replace("MODEL", "stopped")}, model_verdict: [suspect, masked], row_verdict: [too-weak]}}
+  - {{row: {row.replace("MODEL", "cnn")}, model_verdict: [trusted], min: 0.3}}
+  - {{row: {row.replace("MODEL", "stopped")}, model_verdict: [trusted]}}
+"""
+    run = masks.run(text, "data.mnist.take=60")
+    assert [finding.verdict for finding in run.findings] == ["met", "met", "missed"]
+    assert (run.findings[2].wanted, run.findings[2].found) == ("model trusted", "model masked")
+    assert run.exit_code == 1
+    part = masks.run(text, "data.mnist.take=60", only="wb/*/fgsm/*", out=masks.folder / "part")
+    assert {finding.verdict for finding in part.findings} == {"unknown"}
+
+
+def test_a_budget_is_kept_by_more_of_the_same(masks: Workshop) -> None:
+    """No restart beyond what a sample may cost: nothing more is found, and nothing more is spent."""
+    text = suite(CNN, attacks="{pgd: {steps: 10}}", audit="full").replace(
+        "audit: full", "audit: full\n    budget: {backwards: 10}"
+    )
+    run = masks.run(text, "data.mnist.take=60")
+    from bench.engine.store import read_record
+
+    for check in ("more-steps", "more-restarts"):
+        path = run.states[f"audit/wb/cnn/0/{check}.pgd"].path
+        assert path is not None
+        record = read_record(path)
+        assert not record.arrays["found"].any()
+        assert record.meta["backwards"] <= 10 * 60
+
+
+def test_a_rescue_answers_what_transfer_alone_has_found(masks: Workshop) -> None:
+    """Findings of every check count, those on other models' examples and the long ones included."""
+    run = masks.run(suite("stopped", CNN, audit="full"), "data.mnist.take=25")
+    plan = run.states
+    assert plan["rescue/wb/stopped/0/0"].status == "ok"
+    jobs = masks.journal("queued", "out")
+    assert jobs.index("rescue/wb/stopped/0/0") > jobs.index("audit/wb/stopped/0/transfer")
+    assert jobs.index("rescue/wb/stopped/0/0") > jobs.index("audit/wb/stopped/0/gradient-free-long")
 
 
 @pytest.mark.parametrize("name", ["rescue"])

@@ -25,6 +25,7 @@ from bench.audit.transferred import transferred
 from bench.audit.unblocked import blockers, unblocked
 from bench.audit.watched import watched
 from bench.defenses.stage import Stage
+from bench.errors import ModelError
 
 CaseOf = Callable[..., Case]
 PGD = {"name": "pgd", "options": {"steps": 20}, "cost": 60.0}
@@ -241,7 +242,7 @@ class TestRescue:
     def rescued(self, case: Case, others: Any = ()) -> tuple[float, list[str]]:
         """The share that still stands at the largest radius, and what was tried."""
         x, y = case.batch(np.arange(len(case.ids)))
-        tried = rescue(case, x, y, others, ids=case.ids)
+        tried = rescue(case, x, y, others)
         with torch.no_grad():
             broken = case.model(tried.examples[-1]).argmax(1) != y
         return float((~(broken.numpy() | case.broken[-1])).mean()), tried.names
@@ -282,6 +283,22 @@ class TestRescue:
         share, names = self.rescued(case, [("open", hidden().eval())])
         assert share == pytest.approx(self.reference(case_of, hidden), abs=0.08)
         assert names[-1] == "transfer from open"
+
+    def test_another_model_that_fails_is_told_and_done_without(self, case_of: CaseOf, hidden: Any) -> None:
+        def failing(x: Tensor) -> Tensor:
+            raise ModelError("out of order")
+
+        _, names = self.rescued(case_of(hidden().eval()), [("bad", failing), ("open", hidden().eval())])
+        assert names[1:] == ["nothing from bad (out of order)", "transfer from open"]
+
+    def test_what_it_comes_to_does_not_depend_on_the_batch(self, case_of: CaseOf, hidden: Any) -> None:
+        whole, parts = (
+            rescue(case, *case.batch(np.arange(60)), [("open", hidden().eval())])
+            for case in (case_of(hidden(after=lambda z: 1e4 * z).eval(), count=60, width=width) for width in (60, 7))
+        )
+        assert torch.equal(whole.examples, parts.examples)
+        assert np.array_equal(whole.known, parts.known)
+        assert np.array_equal(whole.costs, parts.costs)
 
 
 class TestUnblocked:

@@ -42,18 +42,19 @@ def test_every_attack_of_ours_finds_what_is_planted(name: str, options: dict[str
     assert [finding.sentence for finding in run(name, options, norm) if finding.level != "pass"] == []
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-@pytest.mark.parametrize("share", [0.01, 0.35, 0.6, 1.0])
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [("fgsm", {}), ("pgd", {"steps": 3}), ("pgd", {"steps": 10}), ("pgd", {"step_size": 0.01}), ("apgd-ce", {})],
-    ids=str,
-)
+STEPS: list[tuple[str, dict[str, Any]]] = [("fgsm", {}), ("pgd", {"steps": 3}), ("pgd", {"steps": 10}), ("apgd-ce", {})]
+AT_RADII = [
+    (name, options, share, norm)
+    for name, options in STEPS
+    for share in (0.01, 0.35, 0.6, 1.0)
+    for norm in ("linf", "l2")
+] + [("pgd", {"step_size": 0.01}, share, "linf") for share in (0.01, 0.35)]  # its steps cross no larger ball
+
+
+@pytest.mark.parametrize(("name", "options", "share", "norm"), AT_RADII, ids=str)
 def test_at_small_and_large_radii(name: str, options: dict[str, Any], share: float, norm: Any) -> None:
     """Whatever the radius, the box does not end a sound attack's step where the planted examples are not."""
     epsilon = share * (1 if norm == "linf" else 12)
-    if "step_size" in options and (norm == "l2" or share > 0.35):
-        pytest.skip("its steps do not cross such a ball")
     filled = ATTACKS[name].options(**options).model_dump()
     checked = planted(
         name=name, options=filled, norm=norm, epsilons=[epsilon], box=(0.0, 1.0), shape=(1, 12, 12), targeted=False
@@ -123,6 +124,16 @@ class TestBrokenOnPurpose:
         findings = run(f"brokenattacks:{name}", {})
         said = [finding.sentence for finding in findings if finding.effect == "broken-attack"]
         assert any(words in sentence for sentence in said), said
+
+    def test_it_is_named_where_it_is_broken(self) -> None:
+        """Steps of 0.01 cross a small ball and no large one."""
+        filled = ATTACKS["pgd"].options(steps=10, step_size=0.01).model_dump()
+        checked = planted(
+            name="pgd", options=filled, norm="linf", epsilons=[0.05, 0.3], box=(0.0, 1.0), shape=(1, 12, 12),
+            targeted=False,
+        )  # fmt: skip
+        assert {finding.epsilon for finding in checked.findings if finding.effect == "broken-attack"} == {0.3}
+        assert {finding.epsilon for finding in checked.findings} == {0.05, 0.3}
 
     def test_steps_that_cannot_cross_the_ball(self) -> None:
         said = [finding.sentence for finding in run("pgd", {"steps": 3, "step_size": 0.001}) if finding.sentence]

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from xml.etree import ElementTree as Xml
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from bench.errors import UsageError
-from bench.results import baselines, gate_reports
+from bench.results import gate_reports
 from bench.results.gating import Gate, gate
-from bench.results.snapshot import Gated, Recorded, Snapshot, pack, pack_ids, read, to_json, unpack
-
-ROW = "whitebox/cnn/worst-case/linf-0.3/robust_accuracy"
-ONE_MACHINE = {"processor": "P", "torch": "2.11", "threads": 2}
-
-
-def recorded(values: Sequence[ArrayLike], ids: Sequence[str] = (), **facts: object) -> Recorded:
-    arrays = [np.asarray(trial, np.float64) for trial in values]
-    row = Recorded(
-        "ok", "", float(np.mean([np.nanmean(trial) for trial in arrays])), math.nan, math.nan, "higher",
-        len(arrays[0]), len(arrays), 10.0, 10.0, 700.0, "unaudited", "unaudited", "weights", "data", True,
-        samples=str(len(ids)) if ids else "", values=tuple(map(pack, arrays)),
-    )  # fmt: skip
-    return replace(row, **facts)  # type: ignore[arg-type]
-
-
-packed_once = functools.cache(pack_ids)
-
-
-def snapshot(rows: Mapping[str, Recorded], ids: Mapping[str, Sequence[str]] | None = None, **facts: object) -> Snapshot:
-    """A run on a GPU, where nothing is exact, unless the facts say otherwise."""
-    gated = {row: Gated() for row in rows}
-    packed = {key: packed_once(tuple(names)) for key, names in (ids or {}).items()}
-    made = Snapshot("robustness", "cuda", ONE_MACHINE, 0.01, 0.1, 0.25, gated, rows, packed, {"seed": 0})
-    return replace(made, **facts)  # type: ignore[arg-type]
-
-
-def run_of(outcomes: ArrayLike, row: str = ROW, names: Sequence[str] | None = None, **facts: object) -> Snapshot:
-    """A run with one row of one trial."""
-    names = names or [f"mnist/{index}" for index in range(len(np.asarray(outcomes)))]
-    rows = {row: recorded([outcomes], names, **{k: v for k, v in facts.items() if k in Recorded.__dataclass_fields__})}
-    rest = {k: v for k, v in facts.items() if k not in Recorded.__dataclass_fields__}
-    return snapshot(rows, {str(len(names)): names}, **rest)
+from bench.results.snapshot import Gated
+from tests.results.snapshots import ONE_MACHINE, ROW, recorded, run_of, snapshot
 
 
 def only(found: Gate) -> tuple[str, int]:
@@ -243,6 +207,11 @@ class TestCost:
     def test_memory_of_another_device_is_another_matter(self) -> None:
         assert only(gate(run_of([1] * 10, memory=9e3, device="cpu"), run_of([1] * 10))) == ("pass", 0)
 
+    def test_memory_of_a_cpu_counts_where_nothing_else_differs(self) -> None:
+        now, before = (run_of([1] * 10, memory=memory, device="cpu") for memory in (9e3, 700.0))
+        assert only(gate(now, before)) == ("regression", 1)
+        assert only(gate(replace(now, machine={**ONE_MACHINE, "torch": "3"}), before)) == ("pass", 0)
+
     def test_any_cost_where_the_suite_says_so(self) -> None:
         now = replace(run_of([1] * 10, forwards=90.0), passes=None)
         assert only(gate(now, run_of([1] * 10))) == ("pass", 0)
@@ -304,103 +273,15 @@ class TestWhatCannotBeCompared:
     def test_other_samples_of_the_same_data(self) -> None:
         assert only(gate(run_of([1] * 3, names=["x", "y", "z"]), run_of([1] * 3))) == ("different-data", 3)
 
+    def test_too_few_of_the_samples(self) -> None:
+        """A run on a tenth of the samples could hide any drop in the others."""
+        found = gate(run_of([1] * 10), run_of([1] * 100))
+        assert only(found) == ("different-data", 3)
+        assert "the run has 10 of the baseline's 100 outcomes" in found.rows[0].sentence
+        assert only(gate(run_of([1] * 100), run_of([1] * 10))) == ("pass", 0)
+
     def test_a_metric_without_a_better_direction(self) -> None:
         assert only(gate(run_of([1] * 3, direction="neither"), run_of([1] * 3))) == ("incomparable", 3)
 
     def test_a_metric_that_means_something_else_now(self) -> None:
         assert only(gate(run_of([1] * 3, direction="lower"), run_of([1] * 3))) == ("incomparable", 3)
-
-
-class TestFiles:
-    @pytest.mark.parametrize(
-        "values",
-        [
-            np.array([1.0, 0, 1]),
-            np.array([0.25, -3, 1e-8]),
-            np.array([1.0, np.nan, 0]),
-            np.full(9, np.nan),
-            np.empty(0),
-        ],
-        ids=str,
-    )
-    def test_values_survive(self, values: NDArray[np.float64]) -> None:
-        assert unpack(pack(values)) == pytest.approx(values, rel=1e-7, nan_ok=True)
-
-    def test_a_thousand_outcomes_are_168_characters(self) -> None:
-        assert len(pack(np.ones(1000)).split()[2]) == 168
-
-    def test_a_snapshot_survives(self, tmp_path: Path) -> None:
-        whole = run_of([1, 0, math.nan], forwards=math.nan)
-        (tmp_path / "b.json").write_text(to_json(whole))
-        again = read(tmp_path / "b.json")
-        assert to_json(again) == to_json(whole)
-        assert again.ids(ROW) == ["mnist/0", "mnist/1", "mnist/2"]
-
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            ('{"schema": 0}', "has schema 0, this version reads 1"),
-            ("[]", "has schema None"),
-            ("{", "cannot be read as a snapshot"),
-            ('{"schema": 1}', "is no snapshot"),
-        ],
-    )
-    def test_a_file_that_is_no_baseline(self, tmp_path: Path, content: str, message: str) -> None:
-        (tmp_path / "b.json").write_text(content)
-        with pytest.raises(UsageError, match=message):
-            read(tmp_path / "b.json")
-
-    def write(self, folder: Path, run: Snapshot) -> Path:
-        folder.mkdir()
-        (folder / "snapshot.json").write_text(to_json(run))
-        return folder
-
-    def test_a_baseline_keeps_the_gated_rows_alone(self, tmp_path: Path) -> None:
-        whole = run_of([1, 1])
-        whole = replace(whole, rows={**whole.rows, "other": whole.rows[ROW]})
-        baselines.write(self.write(tmp_path / "run", whole), tmp_path / "b.json")
-        assert list(read(tmp_path / "b.json").rows) == [ROW]
-
-    def test_a_run_without_its_figures_makes_no_baseline(self, tmp_path: Path) -> None:
-        bad = run_of([1, 1], status="failed", message="it broke", value=math.nan)
-        bad = replace(bad, rows={ROW: replace(bad.rows[ROW], values=())})
-        with pytest.raises(UsageError, match=r"1 of 1 gated rows have no figure.*it broke"):
-            baselines.write(self.write(tmp_path / "run", bad), tmp_path / "b.json")
-
-    def test_a_suite_that_gates_nothing(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="gates no rows"):
-            baselines.write(self.write(tmp_path / "run", snapshot({})))
-
-    def test_no_baseline_yet(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
-        with pytest.raises(UsageError, match=r"no baseline at baselines/robustness-cuda.json.*bench baseline"):
-            baselines.judge(self.write(tmp_path / "run", run_of([1, 1])))
-
-    def test_a_baseline_of_another_suite(self, tmp_path: Path) -> None:
-        (tmp_path / "b.json").write_text(to_json(replace(run_of([1, 1]), suite="other")))
-        with pytest.raises(UsageError, match="of the suite 'other'"):
-            baselines.judge(self.write(tmp_path / "run", run_of([1, 1])), tmp_path / "b.json")
-
-    def test_what_is_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        names = [f"<{index}>|" for index in range(30)]
-        run = self.write(tmp_path / "run", run_of([0] * 20 + [1] * 10, names=names))
-        (tmp_path / "b.json").write_text(to_json(run_of([1] * 30, names=names)))
-        (tmp_path / "page.md").write_text("before\n")
-        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
-        baselines.judge(run, tmp_path / "b.json")
-        suite = Xml.parse(run / "gate.xml").getroot()  # noqa: S314 - our own
-        assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]) == ("1", "1", "0")
-        (failure,) = suite.iter("failure")
-        assert failure.attrib["message"].startswith("regression: 20 of 30 lost")
-        summary = (run / "gate.md").read_text()
-        assert "| ❌ regression | `whitebox/cnn/worst-case/linf-0.3/robust_accuracy` | 1 | 0.3333 | 30 |" in summary
-        assert "&lt;19>\\|" in summary
-        assert (tmp_path / "page.md").read_text() == "before\n" + summary
-
-    def test_nothing_compared_is_an_error_for_a_ci_server(self) -> None:
-        suite = Xml.fromstring(gate_reports.junit(gate(snapshot({}), snapshot({}))))  # noqa: S314 - our own
-        assert (suite.attrib["errors"], suite.attrib["tests"]) == ("1", "1")
-
-    def test_what_no_xml_can_hold(self) -> None:
-        found = gate(run_of([0] * 9, names=[f"\x00\ud800{index}" for index in range(9)]), run_of([1] * 9))
-        Xml.fromstring(gate_reports.junit(found))  # noqa: S314 - our own

@@ -29,7 +29,7 @@ data:
   folder: {source: folder, path: images, size: [8, 8], mode: L}
   ours: {source: "mypackage.data:load", args: {size: 3}}
 models:
-  softmax: {kind: classifier, arch: softmax, train: {recipe: standard, data: train-digits, epochs: 1}}
+  softmax: {kind: classifier, arch: softmax, train: {recipe: standard, data: train-digits, epochs: 1}, defenses: [{quantisation: {levels: 4}}, logit-scale]}
   wide:
     kind: classifier
     arch: {mlp: {hidden: [20, 10]}}
@@ -72,7 +72,7 @@ expect:
   - {row: modes/real-data/grid/modes, equals: 25, tolerance: 1}
 quoted:
   - {row: modes/gan/grid/modes, value: 17.3, plus_minus: 0.8, source: "Lin et al. 2018, Table 1"}
-"""
+"""  # noqa: E501
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bench.attacks.budget import Budget
 from bench.attacks.curve import MISCLASSIFIED
 from bench.audit.case import Case, Chosen
 from bench.audit.catalogue import CHECKS
-from bench.audit.finding import LEVELS, Checked
+from bench.audit.finding import LEVELS, Checked, Probed
 from bench.audit.planted import planted
 from bench.audit.rescue import rescue as rescue_from
 from bench.data.samples import Samples
@@ -23,6 +23,8 @@ from bench.engine.store import Record
 from bench.engine.work.calling import classifier
 from bench.engine.work.classify import chunk, threat_of
 from bench.engine.work.workplace import Workplace
+from bench.errors import BenchError
+from bench.suite.jobs import CHUNK
 
 
 def audit(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -40,13 +42,14 @@ def audit(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
         options["what"] = work["what"]
     if "others" in work:
         options["others"] = _others(work["others"], place)
-    earlier = [] if "earlier" not in work else [_checked(place.record(work["earlier"]["job"]))]
+    earlier = [] if "earlier" not in work else [_probed(place.record(work["earlier"]["job"]))]
     return _left(entry.load()(case, *earlier, **options), case.spent)
 
 
 def _left(checked: Checked, spent: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     facts = {"findings": [asdict(finding) for finding in checked.findings], **spent}
-    arrays = {name: values for name in ("found", "took") if (values := getattr(checked, name)) is not None}
+    arrays: dict[str, NDArray[Any]] = {} if checked.found is None else {"found": checked.found}
+    arrays |= {"took": checked.took} if isinstance(checked, Probed) else {}
     # equal findings have equal contents: what other jobs make of them depends on these and not on the minute
     grades = [LEVELS.index(finding.level) for finding in checked.findings]
     arrays["levels"] = np.array(grades, np.int8)
@@ -54,9 +57,9 @@ def _left(checked: Checked, spent: Mapping[str, float]) -> tuple[dict[str, Any],
     return facts, arrays
 
 
-def _checked(record: Record) -> Checked:
+def _probed(record: Record) -> Probed:
     """What an earlier check left for this one."""
-    return Checked((), record.arrays["found"], record.arrays["took"])
+    return Probed((), found=record.arrays["found"], took=record.arrays["took"])
 
 
 def _planted(work: Mapping[str, Any], place: Workplace) -> Checked:
@@ -71,7 +74,7 @@ def _planted(work: Mapping[str, Any], place: Workplace) -> Checked:
         box=(box[0], box[1]),
         shape=samples.x.shape[1:],
         targeted=threat["target"] != "none",
-        budget=Budget(**work["budget"]) if work["budget"] else None,
+        budget=_budget(work),
         device=place.device,
     )
 
@@ -123,8 +126,16 @@ def _case(work: Mapping[str, Any], place: Workplace) -> Case:
         broken=broken,
         margin=margin,
         passes=sum(map(_cost, attacks)),
+        batched=place.batched,
+        width=place.batch_size,
+        budget=_budget(work),
         targets=targets,
     )
+
+
+def _budget(work: Mapping[str, Any]) -> Budget | None:
+    """What an attack of the evaluation may cost a sample."""
+    return Budget(**work["budget"]) if work.get("budget") else None
 
 
 def _targets(work: Mapping[str, Any], place: Workplace) -> NDArray[np.int64] | None:
@@ -136,21 +147,26 @@ def _targets(work: Mapping[str, Any], place: Workplace) -> NDArray[np.int64] | N
 
 
 def _others(others: Mapping[str, Any], place: Workplace) -> list[tuple[str, Callable[[int, Chosen], Tensor]]]:
-    """The examples that the evaluation's attacks crafted on its other models."""
+    """The examples that the evaluation's attacks crafted on those of its other models where they could."""
 
     def examples(jobs: Sequence[str]) -> Callable[[int, Chosen], Tensor]:
         def of(level: int, chosen: Chosen) -> Tensor:
-            whole = np.concatenate([place.record(job).arrays["examples"][level] for job in jobs])
-            return torch.from_numpy(whole[chosen])
+            parts = []
+            for number, job in enumerate(jobs):
+                inside = chosen[(chosen >= number * CHUNK) & (chosen < (number + 1) * CHUNK)]
+                if len(inside):
+                    parts.append(place.record(job).arrays["examples"][level][inside - number * CHUNK])
+            return torch.from_numpy(np.concatenate(parts))
 
         return of
 
-    return [(name, examples(jobs)) for name, jobs in zip(others["names"], others["jobs"], strict=True)]
+    made = zip(others["names"], others["jobs"], strict=True)
+    return [(name, examples(jobs)) for name, jobs in made if all(job in place.inputs for job in jobs)]
 
 
 def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Attack a masked model by other means; an outcome without examples where nothing is masked."""
-    records = [place.record(job) for jobs in work["checks"]["jobs"] for job in jobs]
+    records = [place.record(job) for jobs in work["checks"]["jobs"] for job in jobs if job in place.inputs]
     effects = {finding["effect"] for record in records for finding in record.meta["findings"]}
     case = _case(work, place)
     _, x, y = chunk(work, place)
@@ -160,8 +176,7 @@ def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     costs = np.zeros((2, levels, len(x)), np.float32)
     facts: dict[str, Any] = {"epsilon": list(case.epsilons), "tried": []}
     if effects & {"masked", "suspect"}:
-        others = [(w["name"], classifier(place.model(w), w["name"])) for w in work["others"]["models"]]
-        tried = rescue_from(case, x, y, others, ids=case.ids)
+        tried = rescue_from(case, x, y, _surrogates(work["others"]["models"], place), place.report)
         examples, known, costs = tried.examples, tried.known, tried.costs
         facts["tried"] = tried.names
     arrays = {
@@ -174,3 +189,16 @@ def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     if case.targets is not None:
         arrays["targets"] = case.targets
     return facts, arrays
+
+
+def _surrogates(models: Sequence[Mapping[str, Any]], place: Workplace) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
+    """The other models that can be had; what is wrong with one of them is told where it is evaluated."""
+    found = []
+    for work in models:
+        if work.get("weights_job", "") not in ("", *place.inputs):
+            continue
+        try:
+            found.append((work["name"], classifier(place.model(work), work["name"])))
+        except BenchError:
+            continue
+    return found

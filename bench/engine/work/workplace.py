@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bench.data import load_source
 from bench.data.catalogue import DATA, Imported
 from bench.data.samples import Samples
+from bench.defenses.around import defended
 from bench.engine.store import Record, read_record
 from bench.engine.work.calling import out_of_memory
 from bench.engine.work.seeding import seeded
@@ -99,6 +100,8 @@ class Workplace:
             path = PACKAGED[work["weights_packaged"]].path()
             load_weights(model, read_weights(path), str(path))
         check_kind(model, work["kind"], name)
+        for use in work.get("defenses", ()):
+            model = defended(model, use["name"], use["options"])
         return ready(model, self.device)
 
     def named(self, work: Mapping[str, Any]) -> str:
