@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.results.joining import Answer, Comparison, Pair, pair_up
 from bench.results.paired import Flips, flips, holm, smallest_drop, welch
-from bench.results.row import BROKEN, MASKED, RANK, SUSPECT, UNAUDITED
+from bench.results.row import ADEQUATE, BROKEN, MASKED, RANK, SUSPECT, TOO_WEAK, UNAUDITED
 from bench.results.snapshot import Gated, Snapshot
 
 UNCOMPARED: tuple[Answer, ...] = ("missing", "not-measured", "different-data", "incomparable")
@@ -244,6 +244,11 @@ def _with_verdicts(comparison: Comparison, now: Snapshot, before: Snapshot) -> C
         return replace(comparison, answer="regression", sentence=sentence)
     if comparison.answer == "improved" and found.model_verdict in (SUSPECT, MASKED):
         sentence = f"{comparison.sentence}, which says little of a model that is {found.model_verdict}"
+        return replace(comparison, answer="pass", sentence=sentence)
+    if comparison.answer == "improved" and found.row_verdict == TOO_WEAK and earlier.row_verdict == ADEQUATE:
+        sentence = (
+            f"{comparison.sentence}, which says little: by the audit the attack is too weak now, and was adequate"
+        )
         return replace(comparison, answer="pass", sentence=sentence)
     return comparison
 

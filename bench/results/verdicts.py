@@ -120,9 +120,9 @@ def row_verdict(
         parts: Labels of the attacks the row is over: of the worst case all of them.
         rescued: Whether the row counts what was tried against masking.
     """
-    broken = [judged.why_broken(part, epsilon) for part in parts]
-    if all(broken) and not rescued:
-        return BROKEN, broken[0]
+    broken = {part: why for part in parts if (why := judged.why_broken(part, epsilon))}
+    if len(broken) == len(parts) and not rescued:
+        return BROKEN, broken[parts[0]]
     missed = n = standing = 0
     for own, whole, found in zip(outcomes, everything, judged.found, strict=True):
         missed += int(((whole.broken[level] | found[level]) & ~own.broken[level]).sum())
@@ -134,6 +134,8 @@ def row_verdict(
             f"audit, so that its figure is too high by at least {missed / n:.1%}; try autoattack, or more steps and "
             f"restarts"
         )
+    if broken and not rescued:
+        return TOO_WEAK, "; ".join(f"its attack '{part}' is broken: {why}" for part, why in broken.items())
     if judged.verdict == MASKED and standing and not rescued:
         (first, *_) = (each.finding for each in judged.told if each.finding["effect"] == MASKED)
         return TOO_WEAK, f"the model hides its gradients, so that what stands is not shown to be robust; {_said(first)}"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-
-from bench.models.zoo import FOLDER
 
 if TYPE_CHECKING:
     from bench.runner import Run
@@ -17,64 +14,6 @@ if TYPE_CHECKING:
 
 MODULE = """
 import torch
-from torch import nn
-from bench.defenses.stage import Stage
-from bench.models.build import build
-
-
-def around(forward):
-    model = build({"kind": "classifier", "arch": {"name": "cnn-small", "options": {}}})
-
-    class Masked(type(model)):
-        def forward(self, x):
-            return forward(super().forward, x)
-
-    model.__class__ = Masked
-    return model
-
-
-def plain():
-    return around(lambda net, x: net(x))
-
-
-def stopped():
-    return around(lambda net, x: net(x.detach() + 0 * x))
-
-
-def scaled():
-    return around(lambda net, x: 1e4 * net(x))
-
-
-def coded(x):
-    levels = torch.arange(10).reshape(1, 10, 1, 1) / 10
-    return (x > levels).float().sum(1, keepdim=True) / 10
-
-
-def thermometer():
-    return around(lambda net, x: net(coded(x)))
-
-
-def declared():
-    stage = Stage(coded)
-    return around(lambda net, x: net(stage(x)))
-
-
-def quantised():
-    return around(lambda net, x: net((7 * x).round() / 7))
-
-
-def resized():
-    def forward(net, x):
-        size = int(torch.randint(22, 29, ()))
-        left, top = (int(torch.randint(0, 29 - size, ())) for _ in range(2))
-        small = nn.functional.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
-        return net(nn.functional.pad(small, (left, 28 - size - left, top, 28 - size - top)))
-
-    return around(forward)
-
-
-def probable():
-    return around(lambda net, x: net(x).softmax(1))
 
 
 def last(model, x, goal, *, threat, draws):
@@ -110,14 +49,21 @@ PGD = (
 ATTACKS = "fgsm, {pgd: {steps: 40, step_size: 0.01}, as: pgd-40}"
 
 
-def suite(*models: str, epsilon: str = "0.07", attacks: str = ATTACKS, audit: str = "quick", of: str = "cnn") -> str:
-    """A suite of the zoo's models (written out) and of masked ones (by the name of their function)."""
-    index = json.loads((FOLDER / "index.json").read_text())
-    weights = next(FOLDER / entry["file"] for entry in index.values() if entry["model"] == of)
-    lines = [
-        model if ":" in model else f'{model}: {{kind: classifier, load: "masks:{model}", weights: "{weights}"}}'
-        for model in models
-    ]
+MASKS = {
+    "stopped": "{zero-gradient: {declared: false}}",
+    "scaled": "logit-scale",
+    "thermometer": "{thermometer: {declared: false}}",
+    "declared": "thermometer",
+    "quantised": "{quantisation: {declared: false}}",
+    "resized": "random-resize",
+    "probable": "softmax-output",
+}
+
+
+def suite(*models: str, epsilon: str = "0.07", attacks: str = ATTACKS, audit: str = "quick") -> str:
+    """A suite of the zoo's models (written out) and of the undefended one behind masks (by name)."""
+    masked = CNN.partition(":")[2].strip().removesuffix("}")
+    lines = [model if ":" in model else f"{model}: {masked}, defenses: [{MASKS[model]}]}}" for model in models]
     names = [line.partition(":")[0] for line in lines]
     text = SUITE.replace("MODELS", "\n".join(f"  {line}" for line in lines)).replace("NAMES", ", ".join(names))
     return text.replace("EPSILON", epsilon).replace("ATTACKS", attacks).replace("AUDIT", audit)
@@ -155,11 +101,10 @@ def passes(workshop: Workshop, run: Run) -> tuple[float, float]:
 
 
 def test_masked_models_are_found(masks: Workshop) -> None:
-    names = ("stopped", "scaled", "thermometer", "declared", "quantised", "resized", "probable")
-    run = masks.run(suite(*names))
+    run = masks.run(suite(*MASKS))
     assert run.exit_code == 0, [row.message for row in run.rows if row.status != "ok"]
     found = {model: verdict for (model, _), (verdict, _) in verdicts(masks, run).items()}
-    assert {model: verdict in ("masked", "suspect") for model, verdict in found.items()} == dict.fromkeys(names, True)
+    assert {model: verdict in ("masked", "suspect") for model, verdict in found.items()} == dict.fromkeys(MASKS, True)
     assert {found[name] for name in ("stopped", "scaled", "thermometer", "declared", "quantised")} == {"masked"}
     row = masks.rows(run)["wb/thermometer/pgd-40/linf-0.07/robust_accuracy"]
     assert (row.status, row.row_verdict) == ("ok", "too-weak")

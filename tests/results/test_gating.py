@@ -141,6 +141,11 @@ class TestVerdicts:
         found = gate(run_of([1] * 100, model_verdict="trusted", row_verdict="broken-attack"), self.BEFORE)
         assert only(found) == ("incomparable", 3)
 
+    def test_an_attack_that_is_too_weak_now(self) -> None:
+        found = gate(run_of([1] * 100, model_verdict="trusted", row_verdict="too-weak"), self.BEFORE)
+        assert only(found) == ("pass", 0)
+        assert "too weak now, and was adequate" in found.rows[0].sentence
+
     def test_a_model_that_was_masked_before_is_no_better(self) -> None:
         before = run_of([0] * 50 + [1] * 50, model_verdict="masked", row_verdict="too-weak")
         assert only(gate(run_of([1] * 100, model_verdict="masked", row_verdict="too-weak"), before)) == ("pass", 0)
