@@ -1,6 +1,6 @@
 """What a plug-in folder offers, known without importing torch.
 
-Each of `data`, `models`, `training`, `attacks` and `metrics` has a catalogue of `Component`s: a name, options with
+Each of `data`, `models`, `training`, `attacks`, `defenses`, `audit` and `metrics` has a catalogue of `Component`s: a name, options with
 defaults, ranges and units, one line, a source, and where the code is. The code is imported when a job needs it.
 """
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from bench.attacks.budget import Budget, BudgetedModel, BudgetSpentError
-from bench.attacks.catalogue import ATTACKS, GradientOptions
+from bench.attacks.catalogue import ATTACKS
 from bench.attacks.counting import CountedModel
 from bench.attacks.draws import Draws
 from bench.attacks.goal import Goal
 from bench.attacks.inputs import FirstAnswerChecked, check_batch
+from bench.attacks.options import GradientOptions
 from bench.attacks.threat import Norm, Threat
 from bench.attacks.verify import verify
 from bench.attacks.watching import Watch, WatchedModel

@@ -56,7 +56,7 @@ class Key(NamedTuple):
 def option_lines(options: type[Options]) -> list[str]:
     """One line an option: name, type, range, default and meaning.
 
-    >>> from bench.attacks.catalogue import Pgd
+    >>> from bench.attacks.options import Pgd
     >>> option_lines(Pgd)[4]
     'steps: whole number of at least 1, default 40: gradient steps a restart'
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.training.catalogue import Loss
+from bench.training.options import Loss
 
 
 def judged(real_score: Tensor, fake_score: Tensor) -> Tensor:

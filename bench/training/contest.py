@@ -14,9 +14,9 @@ from bench.catalogue import Component
 from bench.errors import ModelError
 from bench.models.stacked import stack, unstack
 from bench.randomness import derive_seed, forked_torch_seed
-from bench.training.catalogue import Optimiser
 from bench.training.common import Report, TrainingData
 from bench.training.controls import STACKED
+from bench.training.options import Optimiser
 from bench.training.packs import shared_noise
 from bench.training.together import Checkpoint, Fate, play
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from bench.errors import BenchError
-from bench.training.catalogue import Judge
+from bench.training.options import Judge
 
 Control = Literal["larger-discriminator", "larger-minibatch", "matched-parameters"]
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from bench.errors import ModelError
 from bench.models.dcgan import Discriminator
 from bench.training.adversarial_losses import fooled, judged
-from bench.training.catalogue import Judge
 from bench.training.common import TrainingData
 from bench.training.contest import IMAGES, Contest, adam, latent_size, recruit
 from bench.training.controls import JUDGES, STACKED
+from bench.training.options import Judge
 from bench.training.packs import FreshPacks, Packs
 
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from bench.errors import ModelError
 from bench.models.gans import PackedDiscriminator
 from bench.training.adversarial_losses import fooled, judged
-from bench.training.catalogue import Loss, Updates
 from bench.training.common import TrainingData
 from bench.training.contest import Contest, adam, latent_size, recruit
+from bench.training.options import Loss, Updates
 from bench.training.packs import Packs
 
 

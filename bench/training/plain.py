@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from bench.models.catalogue import Activation, Initial
 from bench.models.perceptrons import Judge
 from bench.training.adversarial_losses import fooled, judged
-from bench.training.catalogue import Loss, Optimiser, Updates
 from bench.training.common import TrainingData
 from bench.training.contest import IMAGES, POINTS, Contest, latent_size, recruit, rule_of
+from bench.training.options import Loss, Optimiser, Updates
 from bench.training.packs import Packs
 
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from bench.attacks import losses
-from bench.attacks.apgd import aims, checkpoints
+from bench.attacks.apgd import aims
 from bench.attacks.attack import create
+from bench.attacks.auto_pgd import checkpoints
 from bench.attacks.goal import Goal
 
 

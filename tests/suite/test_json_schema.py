@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bench.attacks.catalogue import Latent, Pgd
+from bench.attacks.options import Latent, Pgd
 from bench.data.catalogue import Npz
 from bench.suite.json_schema import suite_schema
 from bench.suite.reference import CATALOGUES, option_lines
 from bench.suite.yaml_source import parse
-from bench.training.catalogue import Adversarial
+from bench.training.options import Adversarial
 
 SUITES = Path(__file__).parents[2] / "suites"
 
