@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.results.row import RANK, Row
+from bench.results.rows import NOT_ASKED
 from bench.suite import names
 from bench.suite.schema import Robustness
 from bench.suite.spec import Suite
@@ -58,13 +59,14 @@ def worst_cases(suite: Suite, rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def rankings(suite: Suite, rows: Sequence[Row]) -> list[Ranking]:
-    """One ranking for each robustness evaluation and threat, in the order of the suite."""
+    """One ranking for each robustness evaluation and threat, in the order of the suite; none of what was left out."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in worst_cases(suite, rows):
         groups.setdefault((row.evaluation, row.threat), []).append(row)
     return [
         Ranking(evaluation, threat, _attacks(suite, evaluation), _places(group))
         for (evaluation, threat), group in groups.items()
+        if any(row.message != NOT_ASKED for row in group)
     ]
 
 

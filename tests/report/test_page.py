@@ -15,6 +15,7 @@ import pytest
 from bench.report import board, ranking
 from bench.report.curves import curves
 from bench.results.row import Row
+from bench.results.rows import NOT_ASKED
 
 
 class Addresses(HTMLParser):
@@ -173,6 +174,15 @@ def test_ranking_does_not_order_ties(paper: Any) -> None:
     html = paper.write(rows).read_text()
     assert "85.7 %" in html
     assert "[83.7, 87.7]" in html
+
+
+def test_what_was_left_out_has_no_ranking(paper: Any) -> None:
+    def figures(_: int, row: Row) -> dict[str, Any]:
+        if row.epsilon == 0.3:
+            return {"status": "not-run", "message": NOT_ASKED}
+        return {"status": "ok", "value": 0.5, "low": 0.4, "high": 0.6}
+
+    assert [each.threat for each in ranking.rankings(paper.suite, paper.changed(figures))] == ["linf-0.1"]
 
 
 def test_models_without_a_figure_are_ranked_last(paper: Any) -> None:
