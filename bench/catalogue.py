@@ -1,7 +1,8 @@
 """What a plug-in folder offers, known without importing torch.
 
-Each of `data`, `models`, `training`, `attacks`, `defenses`, `audit` and `metrics` has a catalogue of `Component`s: a name, options with
-defaults, ranges and units, one line, a source, and where the code is. The code is imported when a job needs it.
+Each of `data`, `models`, `training`, `attacks`, `defenses`, `audit` and `metrics` has a catalogue of `Component`s: a
+name, options with defaults, ranges and units, one line, a source, and where the code is. The code is imported when a
+job needs it.
 """
 
 from __future__ import annotations

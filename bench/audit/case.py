@@ -15,6 +15,7 @@ from torch import Tensor
 from bench.attacks.attack import Attack, Crafted
 from bench.attacks.budget import Budget
 from bench.attacks.catalogue import ATTACKS
+from bench.attacks.counting import CountedModel
 from bench.attacks.padding import call_padded
 from bench.attacks.threat import Norm, Threat
 from bench.attacks.verify import Verified, verify
@@ -137,16 +138,17 @@ class Case:
         """Classes that some samples are to reach, on the device of a tensor; None for untargeted attacks."""
         return None if self.targets is None else torch.from_numpy(self.targets[chosen]).to(like.device)
 
-    def verified(self, chosen: Chosen, examples: Tensor, epsilon: float) -> Verified:
-        """What examples of some samples achieve, shape (k, ...), by the model's own answers, counted."""
+    def verified(self, chosen: Chosen, examples: Tensor, epsilon: float, *, passes: int = 1) -> Verified:
+        """What examples of some samples achieve, shape (k, ...), by the mean of so many of its answers, counted."""
 
         def look(part: slice) -> Verified:
             x, y = self.batch(chosen[part])
             threat, aims = self.threat(epsilon), self.aims(chosen[part], y)
-            return verify(self.model, x, y, examples[part].to(x.device), threat=threat, targets=aims)
+            model = CountedModel(self.model, len(x), device=x.device, averaged=passes)
+            return verify(model, x, y, examples[part].to(x.device), threat=threat, targets=aims)
 
         seen = self.batched(look, len(chosen))
-        self.spent["forwards"] += len(chosen)
+        self.spent["forwards"] += passes * len(chosen)
         return Verified(*(torch.cat(parts) for parts in zip(*(vars(part).values() for part in seen), strict=True)))
 
     def attack(

@@ -42,7 +42,8 @@ def blockers(model: Any, x: Tensor) -> list[nn.Module]:
                 model(x)
         finally:
             handle.remove()
-        if seen and isinstance(seen[0], Tensor) and _blocks(module, seen[0]):
+        # at its input's negative, too: a rectifier may be dead on one of the two by chance
+        if seen and isinstance(seen[0], Tensor) and _blocks(module, seen[0]) and _blocks(module, -seen[0]):
             found.append(module)
     # a module blocks where one inside it does: the innermost is the one to step over
     return [module for module in found if not any(other in found for other in list(module.modules())[1:])]

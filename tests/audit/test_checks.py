@@ -254,7 +254,7 @@ class TestRescue:
     @pytest.mark.parametrize(
         ("mask", "words"),
         [
-            ({"after": lambda z: 1e4 * z}, "logits divided by"),
+            ({"after": lambda z: 1e4 * z}, "logits divided by their scale"),
             ({"after": lambda z: z.softmax(1)}, "the logarithm of the probabilities"),
             ({"before": Stage(stopped)}, "autoattack"),
         ],
@@ -309,6 +309,13 @@ class TestUnblocked:
 
     def test_an_honest_model_has_none(self) -> None:
         model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+        assert blockers(model, torch.rand(2, 1, 4, 4)) == []
+
+    def test_a_rectifier_that_is_dead_on_a_batch_is_none(self) -> None:
+        model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+        with torch.no_grad():
+            model[0].weight.fill_(-1.0)
+            model[0].bias.fill_(-1.0)
         assert blockers(model, torch.rand(2, 1, 4, 4)) == []
 
     def test_a_plain_function_cannot_be_looked_into(self) -> None:
