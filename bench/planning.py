@@ -20,7 +20,7 @@ from bench.engine.store import Store, read_record
 from bench.errors import BenchError, UsageError
 from bench.suite import names
 from bench.suite.inputs import Inputs
-from bench.suite.jobs import Cell, Job, Plan
+from bench.suite.jobs import Job, Plan
 from bench.suite.plan import make_plan
 from bench.suite.schema import Generation, Transfer
 from bench.suite.spec import Suite
@@ -139,11 +139,7 @@ def needed_jobs(suite: Suite, plan: Plan, wanted: set[str]) -> list[Job]:
         return list(plan.jobs.values())
     roots: list[str] = []
     for cell in plan.cells:
-        rows = {
-            row
-            for part in _parts(suite, cell)
-            for row in names.cell_rows(suite, cell.evaluation, cell.model, part, cell.surrogate)
-        }
+        rows = {row for _, rows in names.all_cell_rows(suite, cell) for row in rows}
         if rows & wanted:
             roots += [job for trials in (cell.trials, *cell.scores.values()) for trial in trials for job in trial]
     for (evaluation, model), audit in plan.audits.items():
@@ -199,13 +195,6 @@ def missing_files(suite: Suite, wanted: set[str]) -> list[str]:
         for owner, path in named
         if not is_file(Path(path)) and not is_folder(Path(path))
     ]
-
-
-def _parts(suite: Suite, cell: Cell) -> list[str]:
-    """The parts of row ids whose rows need a cell: its own, and those over all attacks or none."""
-    kind = suite.evaluations[cell.evaluation].kind
-    more = {"robustness": [names.CLEAN, names.WORST_CASE], "reconstruction": [names.CLEAN]}
-    return [cell.part, *more.get(kind, [])]
 
 
 @dataclass(frozen=True)

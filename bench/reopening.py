@@ -76,4 +76,7 @@ def _stored(store: Store, name: str, job: Mapping[str, Any]) -> JobState:
     if shipped is None and found is None:
         message = f"its record is no longer in {store.root}; run the suite again"
         return JobState("not-run", state.key, message=message)
-    return dataclasses.replace(state, path=shipped[0] if shipped else found[0] if found else None)
+    if found is None:
+        return dataclasses.replace(state, path=shipped[0] if shipped else None)
+    path, record = found
+    return dataclasses.replace(state, path=path, machine=record.meta.get("machine", {}))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.data.files import is_file
 from bench.data.samples import DataInfo
 from bench.engine.devices import choose_device
-from bench.engine.environment import cuda_devices, git_state, machine, package_versions
+from bench.engine.environment import cuda_devices, git_state, machine, package_versions, threads
 from bench.engine.execute import Execution, Journal
 from bench.engine.executors import EXECUTORS, make_executor
 from bench.engine.keys import search_here
@@ -232,7 +232,7 @@ def _provenance(suite: Suite, options: Options, device: str, store: str) -> dict
         "device_names": cuda_devices() if device == "cuda" else [],
         "batch_size": options.batch_size,
         "executor": options.executor,
-        "threads": recording.threads(),
+        "threads": threads(),
         "store": store,
         "git": git_state(Path.cwd()),
         "packages": package_versions(),

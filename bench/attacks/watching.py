@@ -28,30 +28,35 @@ class Watch:
     """What an attack saw of each sample on its way; n samples.
 
     Attributes:
-        margins: For each pass the samples it was for and their margins, both shape (m,): above 0 the goal was reached.
+        passes: For each pass the samples it was for, their margins (above 0 the goal was reached), and whether the
+            points lay inside the ball and the box, all of shape (m,).
         reached: Whether a point inside the ball and the box that the attack asked about reached the goal, shape (n,).
         gradients: Gradients each sample got, shape (n,).
         zeros: How many of them were zero in every entry, or not finite, shape (n,).
     """
 
     def __init__(self, count: int) -> None:
-        self.margins: list[tuple[Tensor, Tensor]] = []
+        self.passes: list[tuple[Tensor, Tensor, Tensor]] = []
         self.reached = torch.zeros(count, dtype=torch.bool)
         self.gradients = torch.zeros(count)
         self.zeros = torch.zeros(count)
 
     def history(self, sample: int) -> Tensor:
         """The margins of one sample in the order they were asked for, shape (passes,)."""
-        return torch.cat([margins[rows == sample] for rows, margins in self.margins])
+        return torch.cat([margins[rows == sample] for rows, margins, _ in self.passes])
+
+    def began_inside(self, sample: int) -> bool:
+        """Whether the first point an attack asked about lay inside the ball and the box."""
+        return bool(torch.cat([inside[rows == sample] for rows, _, inside in self.passes])[0])
 
     def looked(self, rows: Tensor, margins: Tensor, inside: Tensor) -> None:
         """Note what the model said to points of some samples."""
-        self.margins.append((rows, margins))
+        self.passes.append((rows, margins, inside))
         self.reached[rows[(margins > 0) & inside]] = True
 
     def take(self, other: Watch, start: int) -> None:
         """Add what was seen of some of the samples, of which the first is number `start`."""
-        self.margins += [(rows + start, margins) for rows, margins in other.margins]
+        self.passes += [(rows + start, margins, inside) for rows, margins, inside in other.passes]
         part = slice(start, start + len(other.reached))
         self.reached[part] |= other.reached
         self.gradients[part] += other.gradients

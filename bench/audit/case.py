@@ -81,7 +81,6 @@ class Case:
         margin: Largest margin an attack reached, shape (E, n); below 0 for samples that stand.
         passes: Forward passes plus two a backward pass that the attacks made for all samples and radii together.
         batched: Calls a function on slices of so many samples, as many at once as memory allows.
-        width: Samples that are passed through the model at once, at the most.
         budget: What an attack of the evaluation may cost a sample; None for any number.
         targets: Classes to reach, shape (n,); None for untargeted attacks.
         spent: Forward and backward passes this check has made.
@@ -100,7 +99,6 @@ class Case:
     margin: NDArray[np.float32]
     passes: float
     batched: Batched
-    width: int
     budget: Budget | None = None
     targets: NDArray[np.int64] | None = None
     spent: dict[str, float] = field(default_factory=lambda: {"forwards": 0.0, "backwards": 0.0})
@@ -127,10 +125,13 @@ class Case:
         places = np.flatnonzero(~self.broken[level])
         return np.sort(places[np.argsort(-self.margin[level][places], kind="stable")[:count]])
 
-    def logits(self, x: Tensor) -> Tensor:
-        """What the model says, without gradients, counted."""
+    def logits(self, x: Tensor, *, at_once: bool = False) -> Tensor:
+        """What the model says, without gradients, counted; to all of `x` at once, or as memory allows."""
         with torch.inference_mode():
-            answers = torch.cat(self.batched(lambda part: call_padded(self.model, x[part]), len(x)))
+            if at_once:
+                answers = call_padded(self.model, x)
+            else:
+                answers = torch.cat(self.batched(lambda part: call_padded(self.model, x[part]), len(x)))
         self.spent["forwards"] += len(x)
         return answers.clone()
 

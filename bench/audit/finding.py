@@ -21,9 +21,17 @@ SHARE = 0.005
 """Share of all samples from which one is."""
 
 
-def worth_telling(count: int, n: int) -> bool:
-    """Whether so many more broken samples of n make an attack too weak."""
-    return count >= max(FEWEST, SHARE * n)
+OF_TAKEN = 0.25
+"""Share of the samples a check took from which one is, however few it took of many."""
+
+
+def worth_telling(count: int, n: int, took: int | None = None) -> bool:
+    """Whether so many more broken samples of n, or of some that a check took, make an attack too weak.
+
+    >>> worth_telling(8, 10_000), worth_telling(8, 10_000, took=8)
+    (False, True)
+    """
+    return count >= FEWEST and (count >= SHARE * n or (took is not None and count >= OF_TAKEN * took))
 
 
 @dataclass(frozen=True)

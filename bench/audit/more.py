@@ -41,12 +41,14 @@ def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, sample
             found[level, chosen[tried.broken]] = True
         fallen, n = int(found[level].sum()), case.broken.shape[1]
         title = f"samples that fall to {longer[what]} {what} at {case.epsilons[level]:.3g}"
-        if not worth_telling(fallen, n):
-            findings.append(Finding(title, fallen / n, SHARE, "pass"))
+        epsilon = case.epsilons[level]
+        if not worth_telling(fallen, n, len(chosen)):
+            findings.append(Finding(title, fallen / n, SHARE, "pass", epsilon=epsilon))
             continue
         sentence = (
             f"at {case.epsilons[level]:.3g} the same attack with {longer[what]} {what} in place of {options[what]} "
             f"breaks {fallen} of {len(chosen)} samples that it left standing"
         )
-        findings.append(Finding(title, fallen / n, SHARE, "fail", "too-weak", sentence, f"give the attack more {what}"))
+        advice = f"give the attack more {what}"
+        findings.append(Finding(title, fallen / n, SHARE, "fail", "too-weak", sentence, advice, epsilon))
     return Checked(findings, found)

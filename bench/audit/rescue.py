@@ -118,11 +118,13 @@ class _Rescue:
         options = {"bpda": True, "temperature": scale if scale > 2 else 1.0, "version": version}
         if random:
             words.append(f"{self.passes} passes averaged at each step")
-        self.tried.names.append("autoattack" + (f" ({'; '.join(words)})" if words else ""))
+        how = f" ({'; '.join(words)})" if words else ""
         if self.case.norm == "l1":
-            self.run(model, "l1-apgd", {"bpda": True, "loss": "dlr", "restarts": 5}, stopping, report)
+            del options["version"]
+            options |= {"loss": "dlr", "restarts": 5, "eot": self.passes}
+            self.run(model, "l1-apgd", options, stopping, report, how)
             return
-        self.run(model, "autoattack", options, stopping, report)
+        self.run(model, "autoattack", options, stopping, report, how)
         if random:
             self.run(model, "square", {"queries": 1000}, [], report)
             # an example that the mean of many answers calls adversarial by little fails at every second pass
@@ -137,13 +139,14 @@ class _Rescue:
         options: Mapping[str, Any],
         stopping: list[torch.nn.Module],
         report: Callable[[float], None],
+        how: str = "",
     ) -> None:
-        """One attack on all that stands, at every radius."""
+        """One attack on all that stands, at every radius; nothing where it finds no gradient."""
         chosen, case = self.standing, self.case
         filled = ATTACKS[name].options(**options).model_dump()
         method = Attack(name, case.threat(max(case.epsilons)), case.seed, filled)
 
-        def some(part: slice) -> None:
+        def some(part: slice) -> bool:
             places, rows = chosen[part], self.rows(chosen[part])
             try:
                 found = curve(
@@ -152,12 +155,15 @@ class _Rescue:
                     report=lambda share: report((part.start + share * len(places)) / len(chosen)),
                 )  # fmt: skip
             except NoGradientError:
-                return  # no gradient, and nothing declared to step over it
+                return False  # and nothing declared to step over
             self.tried.costs[:, :, places] += np.stack([found.forwards.numpy(), found.backwards.numpy()])
             self.take(places, found.examples)
+            return True
 
         with unblocked(stopping) if stopping else nullcontext():
-            case.batched(some, len(chosen))
+            ran = case.batched(some, len(chosen))
+        if any(ran):
+            self.tried.names.append(f"{name}{how}")
 
     def rows(self, places: Chosen) -> Tensor:
         """Positions as an index on the device."""

@@ -61,13 +61,16 @@ def _attacks(case: Case, steps: int, thorough: bool) -> list[tuple[str, dict[str
 
 
 def _finding(case: Case, level: int, what: str, fallen: int, took: int, n: int) -> Finding:
-    name, share = f"samples that fall to {what} at {case.epsilons[level]:.3g}", fallen / n
-    if not worth_telling(fallen, n):
-        return Finding(name, share, SHARE, "pass")
+    name, share, epsilon = (
+        f"samples that fall to {what} at {case.epsilons[level]:.3g}",
+        fallen / n,
+        case.epsilons[level],
+    )
+    if not worth_telling(fallen, n, took):
+        return Finding(name, share, SHARE, "pass", epsilon=epsilon)
     sentence = (
         f"at {case.epsilons[level]:.3g} {what} breaks {fallen} of the {took} samples that stood nearest to the "
         f"boundary: robust accuracy is too high by at least {share:.1%}"
     )
-    return Finding(
-        name, share, SHARE, "fail", "too-weak", sentence, "attack with autoattack, or with more steps and restarts"
-    )
+    advice = "attack with autoattack, or with more steps and restarts"
+    return Finding(name, share, SHARE, "fail", "too-weak", sentence, advice, epsilon)

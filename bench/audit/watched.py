@@ -82,8 +82,9 @@ def _progress(watch: Watch, broken: np.ndarray) -> list[Finding]:
     """Whether the margin rose at all, and whether it still did at the end, for samples that stand."""
     stuck, moving, looked = 0, 0, 0
     for sample in np.flatnonzero(~broken).tolist():
-        best = torch.cummax(watch.history(sample), 0).values if len(watch.margins) else torch.empty(0)
-        if len(best) < _ENOUGH:
+        best = torch.cummax(watch.history(sample), 0).values if watch.passes else torch.empty(0)
+        # an attack that begins in a larger ball comes down from where it succeeded
+        if len(best) < _ENOUGH or not watch.began_inside(sample):
             continue
         looked += 1
         rise = float(best[-1] - best[0])

@@ -49,6 +49,7 @@ DEFENSES = Catalogue(
         "Xu, Evans, Qi 2018 (feature squeezing), section III; Guo, Rana, Cisse, van der Maaten 2018",
         "bench.defenses.quantisation:quantisation",
         Quantisation,
+        traits={"range": (0.0, 1.0)},
     ),
     Component(
         "thermometer",
@@ -56,6 +57,7 @@ DEFENSES = Catalogue(
         "Buckman, Roy, Raffel, Goodfellow 2018 (whose networks are trained on the code; this one reads its mean)",
         "bench.defenses.thermometer:thermometer",
         Thermometer,
+        traits={"range": (0.0, 1.0)},
     ),
     Component(
         "random-resize",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -63,6 +65,22 @@ def git_state(folder: Path) -> dict[str, Any]:
 
     commit = ask("rev-parse", "HEAD")
     return {} if commit is None else {"commit": commit, "dirty": bool(ask("status", "--porcelain"))}
+
+
+MACHINE = ("processor", "torch", "threads")
+"""What the figures of a CPU depend on."""
+
+
+@functools.cache
+def working_place() -> dict[str, str]:
+    """What the figures of a CPU depend on, here: see `MACHINE`."""
+    return {"processor": _processor(), "torch": importlib.metadata.version("torch"), "threads": str(threads())}
+
+
+def threads() -> int:
+    """How many threads torch works with on a CPU, unless it is told otherwise in code."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdigit() and int(said) > 0 else os.cpu_count() or 1
 
 
 def machine() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.engine.environment import working_place
 from bench.engine.executors import Executor
 from bench.engine.ledger import Ledger
 from bench.engine.progress import Listener
@@ -119,7 +120,10 @@ class Execution:
         if result.status != "ok":
             return JobState(result.status, key, message=result.message, seconds=result.seconds)
         path = self.ledger.output(job)
-        return JobState("ok", key, path, result.content, seconds=result.seconds, peak=result.peak, origin="done")
+        return JobState(
+            "ok", key, path, result.content, seconds=result.seconds, peak=result.peak, machine=working_place(),
+            origin="done",
+        )  # fmt: skip
 
     def _end(self, job: Job, state: JobState) -> None:
         self.ledger.states[job.id] = state

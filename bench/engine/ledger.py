@@ -68,6 +68,10 @@ class Ledger:
 
 
 def _costs(record: Record) -> dict[str, Any]:
-    """Time and memory of a job, as its record tells them."""
+    """Time, memory and machine of a job, as its record tells them."""
     facts: Mapping[str, Any] = record.meta
-    return {"seconds": round(float(facts.get("seconds", 0.0)), 3), "peak": int(facts.get("peak", 0))}
+    return {
+        "seconds": round(float(facts.get("seconds", 0.0)), 3),
+        "peak": int(facts.get("peak", 0)),
+        "machine": facts.get("machine", {}),
+    }

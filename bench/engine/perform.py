@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.engine.environment import working_place
 from bench.engine.imports import import_ahead
 from bench.engine.store import write_record
 from bench.engine.task import Result, Status, Task
@@ -87,7 +88,9 @@ def _written(task: Task, done: Result, made: Made) -> Result:
     from bench.engine.work.checkpoint import FileCheckpoint
 
     meta, arrays = made
-    facts: Mapping[str, Any] = {**meta, "kind": task.kind, "seconds": done.seconds, "peak": done.peak}
+    facts: Mapping[str, Any] = {
+        **meta, "kind": task.kind, "seconds": done.seconds, "peak": done.peak, "machine": working_place(),
+    }  # fmt: skip
     content = write_record(Path(task.output), facts, arrays)
     if task.kind == "train":
         FileCheckpoint(Path(task.output)).drop()  # not before: a full disk must not cost a finished training

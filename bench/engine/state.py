@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.engine.task import Status
@@ -21,6 +22,7 @@ class JobState:
         cause: The job that is to blame, where it is another one.
         seconds: How long it took when it was done, be it in this run or an earlier one.
         peak: Most memory in use meanwhile, bytes: of the GPU, or of the whole process on a CPU; 0 if not known.
+        machine: Where it was done; see `bench.engine.environment.MACHINE`.
         origin: ``done`` in this run, ``store`` or ``zoo``; empty unless ok.
     """
 
@@ -32,6 +34,7 @@ class JobState:
     cause: str = ""
     seconds: float = 0.0
     peak: int = 0
+    machine: Mapping[str, str] = field(default_factory=dict)
     origin: str = ""
 
 

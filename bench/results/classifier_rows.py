@@ -136,7 +136,8 @@ class _Reading:
             return
         order = sorted(self.block.threat.epsilon)
         parts = [part for part in outcomes if part not in (names.WORST_CASE, names.RESCUE)]
-        rescued = any(trial.tried for trial in outcomes.get(names.RESCUE, []))
+        tried = outcomes.get(names.RESCUE, [])
+        rescued = bool(tried) and all(trial.tried for trial in tried)
         for row in rows:
             verdict, reason = "", ""
             if row.attack != names.CLEAN and row.status == "ok":

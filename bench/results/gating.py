@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bench.engine.environment import MACHINE
 from bench.results.joining import Answer, Comparison, Pair, pair_up
 from bench.results.paired import Flips, flips, holm, smallest_drop, welch
 from bench.results.row import ADEQUATE, BROKEN, MASKED, RANK, SUSPECT, TOO_WEAK, UNAUDITED
-from bench.results.snapshot import Gated, Snapshot
+from bench.results.snapshot import SEVERAL, UNKNOWN, Gated, Snapshot
 
 UNCOMPARED: tuple[Answer, ...] = ("missing", "not-measured", "different-data", "incomparable")
 _MORE_STANDING = 0.01
@@ -60,11 +61,11 @@ def gate(now: Snapshot, before: Snapshot, *, whole: bool = False) -> Gate:
         before: The baseline, or another run.
         whole: Compare every row that both have, and not only those that are gated.
 
-    A row is compared *exactly* where nothing differs that its figure may depend on: CPU, processor, torch, threads,
-    the weights of the model, and all code behind it is of this package. Then any sample lost is a regression, unless
-    the tolerance allows it. Elsewhere a drop above the tolerance is a regression if it is no chance: one-sided exact
-    McNemar test on the samples that flipped (the sign test, for figures that are not yes or no), Holm's correction over
-    all rows, at the suite's level. A drop that may be chance is inconclusive.
+    A row is compared *exactly* where nothing differs that its figure may depend on: CPU, processor, torch, threads, the
+    samples, the weights of the model, the attack and its seed, and all code behind it is of this package. Then any
+    sample lost is a regression, unless the tolerance allows it. Elsewhere a drop above the tolerance is a regression if
+    it is no chance: one-sided exact McNemar test on the samples that flipped (the sign test, for figures that are not
+    yes or no), Holm's correction over all rows, at the suite's level. A drop that may be chance is inconclusive.
     """
     rules = dict(now.gated)
     if whole:
@@ -115,7 +116,7 @@ def _exact(pair: Pair, now: Snapshot, before: Snapshot) -> bool:
     """Whether the two figures would be equal if nothing had been changed."""
     if pair.rule.compare != "auto":
         return pair.rule.compare == "exact"
-    alike = pair.now.model == pair.before.model and pair.now.ours and pair.before.ours
+    alike = bool(pair.now.whole) and pair.now.whole == pair.before.whole and pair.now.ours and pair.before.ours
     return _alike_on_cpus(now, before) and alike and pair.now.trials == pair.before.trials
 
 
@@ -126,7 +127,8 @@ def _alike_on_cpus(now: Snapshot, before: Snapshot) -> bool:
 
 def _differing(now: Snapshot, before: Snapshot) -> list[str]:
     """What differs between the machines of two runs."""
-    return [key for key in ("processor", "torch", "threads") if now.machine.get(key) != before.machine.get(key)]
+    pairs = {key: (str(now.machine.get(key, UNKNOWN)), str(before.machine.get(key, UNKNOWN))) for key in MACHINE}
+    return [key for key, (here, then) in pairs.items() if here != then or here == UNKNOWN or SEVERAL in here]
 
 
 def _decided(pairs: Sequence[Pair], now: Snapshot, before: Snapshot) -> list[Comparison]:
@@ -235,8 +237,11 @@ def _useless(row: str, before: Snapshot) -> bool:
 def _with_verdicts(comparison: Comparison, now: Snapshot, before: Snapshot) -> Comparison:
     """The answer with what the audits say: a figure is no better if it cannot be believed any more."""
     found, earlier = now.rows[comparison.row], before.rows[comparison.row]
-    if found.row_verdict == BROKEN and earlier.row_verdict not in (BROKEN, UNAUDITED):
+    if found.row_verdict == BROKEN:
         sentence = f"its attack is broken now, by the audit, and was {earlier.row_verdict}; {comparison.sentence}"
+        return replace(comparison, answer="incomparable", sentence=sentence)
+    if found.model_verdict == UNAUDITED != earlier.model_verdict:
+        sentence = f"nobody audited it now, and the model was {earlier.model_verdict} before; {comparison.sentence}"
         return replace(comparison, answer="incomparable", sentence=sentence)
     audited = UNAUDITED not in (found.model_verdict, earlier.model_verdict)
     if audited and RANK[found.model_verdict] > RANK[earlier.model_verdict]:

@@ -95,6 +95,13 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
             f"be compared; if that is meant, write the baseline anew with `bench baseline`"
         )
         return Comparison(row, "different-data", sentence, *figures)
+    if found.method != earlier.method:
+        sentence = (
+            "it is measured in another way than in the baseline (the attacks, the metric, their options or versions, "
+            "the surrogate, the feature network or the number of samples); if that is meant, write the baseline anew "
+            "with `bench baseline`"
+        )
+        return Comparison(row, "incomparable", sentence, *figures)
     if found.direction != earlier.direction or bool(found.samples) != bool(earlier.samples):
         return Comparison(row, "incomparable", "its metric has changed its meaning; write the baseline anew", *figures)
     higher, after, first = found.direction != "lower", now.values(row), before.values(row)
@@ -105,7 +112,7 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
     ids, worse, lacking = _joined(row, now, before, higher)
     if len(worse) == 0:
         return Comparison(row, "different-data", "the two runs have no sample in common", *figures)
-    whole = sum(map(len, first))
+    whole = sum(int((~np.isnan(values)).sum()) for values in first)
     if len(worse) < _LEAST_SHARED * whole:
         sentence = (
             f"the run has {len(worse)} of the baseline's {whole} outcomes: on so few a drop that the baseline could "

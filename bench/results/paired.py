@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from bench.chance import at_least
 from bench.errors import BenchError
 
+_ROUNDING = 1e-5
+"""Relative difference of two figures up to which they are equal."""
 LEVEL = 0.01
 """Largest probability of calling chance a regression, over all rows of a gate, unless the suite says otherwise."""
 
@@ -55,7 +57,10 @@ def worsening(before: ArrayLike, now: ArrayLike, *, higher_is_better: bool = Tru
     first, second = np.asarray(before, np.float64), np.asarray(now, np.float64)
     if first.shape != second.shape or first.ndim != 1 or len(first) == 0:
         raise BenchError(f"expected outcomes of the same samples, found {first.shape} and {second.shape}")
-    return first - second if higher_is_better else second - first
+    worse = first - second if higher_is_better else second - first
+    # the last bits of a float32 say nothing, and differ from machine to machine
+    worse[np.abs(worse) <= _ROUNDING * np.maximum(np.abs(first), np.abs(second))] = 0
+    return worse
 
 
 def flips(worse: NDArray[np.float64]) -> Flips:
@@ -121,8 +126,9 @@ def welch(before: ArrayLike, now: ArrayLike, *, higher_is_better: bool = True) -
     drop = drop if higher_is_better else -drop
     parts = [values.var(ddof=1) / len(values) for values in (first, second)]
     error = math.sqrt(sum(parts))
-    if error == 0:
-        return (1.0 if drop <= 0 else 0.0), (1.0 if drop >= 0 else 0.0)
+    if error == 0:  # no spread to judge by: the exact chance that all of one set come out on one side
+        chance = 1 / math.comb(len(first) + len(second), len(first))
+        return (1.0 if drop <= 0 else chance), (1.0 if drop >= 0 else chance)
     freedom = sum(parts) ** 2 / sum(
         part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True)
     )

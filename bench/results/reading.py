@@ -88,7 +88,7 @@ class Reader:
         before = {
             need for job in jobs for need in self.plan.jobs[job].needs if not need.startswith(("train/", "data/"))
         }
-        states = [self.states[job] for job in jobs | before]
+        states = [self.states.get(job, NOT_RUN) for job in jobs | before]
         peak = max((state.peak for state in states), default=0)
         seconds = round(sum(state.seconds for state in states), 3)
         return replace(row, seconds=seconds, memory=round(peak / 2**20, 1) if peak else math.nan)

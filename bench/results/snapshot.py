@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from bench.errors import UsageError
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of snapshots and baselines."""
 FILE = "snapshot.json"
+UNKNOWN, SEVERAL = "unknown", " and "
+"""What a fact of the machine is where nobody noted it, and what joins those of several machines."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ class Recorded:
         memory: Most memory of a job behind it, MiB.
         row_verdict: Whether the attack was adequate.
         model_verdict: Whether the model's robustness can be trusted.
-        model: Names the model with its weights; empty for real data.
         data: Names the data behind it.
+        method: Names how it was measured.
+        whole: Names all it depends on but the machine; empty where not all of it can be named.
         ours: Whether all code behind it is of this package, so that it does the same again on the same machine.
         samples: Which list of sample names belongs to `values`; empty where a trial has a single figure.
         values: Packed values, one text a trial; see `pack`.
@@ -75,8 +78,9 @@ class Recorded:
     memory: float
     row_verdict: str
     model_verdict: str
-    model: str
     data: str
+    method: str
+    whole: str
     ours: bool
     samples: str = ""
     values: tuple[str, ...] = ()
@@ -89,7 +93,7 @@ class Snapshot:
     Attributes:
         suite: Name of the suite.
         device: ``cpu`` or ``cuda``: the class of device.
-        machine: What figures of a deterministic row depend on: processor, torch, threads.
+        machine: What figures of a deterministic row depend on, where their jobs were done: processor, torch, threads.
         level: Largest probability of calling chance a regression.
         passes: Share by which the passes of a gated row may grow; None for any.
         memory: The same of memory.
@@ -207,11 +211,20 @@ def read(path: Path) -> Snapshot:
         rows = {key: Recorded(**_with_nan(row)) for key, row in content["rows"].items()}
         gated = {key: Gated(**entry) for key, entry in content["gated"].items()}
         facts = {key: content[key] for key in ("suite", "device", "machine", "level", "passes", "memory", "samples")}
-        return Snapshot(**facts, gated=gated, rows=rows, origin=content.get("origin", {}))
-    except (KeyError, TypeError, AttributeError) as error:
+        return _checked(Snapshot(**facts, gated=gated, rows=rows, origin=content.get("origin", {})))
+    except (KeyError, TypeError, AttributeError, ValueError, zlib.error) as error:
         raise UsageError(
             f"{file} is no snapshot: {error}; write it anew with `bench run` or `bench baseline`"
         ) from None
+
+
+def _checked(snapshot: Snapshot) -> Snapshot:
+    """A snapshot all of whose values can be unpacked, and are of the samples that are named."""
+    for row in snapshot.rows:
+        ids, trials = snapshot.ids(row), snapshot.values(row)
+        if ids and any(len(values) != len(ids) for values in trials):
+            raise ValueError(f"'{row}' has values of other samples than it names")
+    return snapshot
 
 
 def _finite(value: Any) -> Any:

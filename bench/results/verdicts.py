@@ -134,12 +134,27 @@ def row_verdict(
             f"audit, so that its figure is too high by at least {missed / n:.1%}; try autoattack, or more steps and "
             f"restarts"
         )
+    if not rescued and (weak := _weak(judged, epsilon, parts)):
+        return TOO_WEAK, weak
     if broken and not rescued:
         return TOO_WEAK, "; ".join(f"its attack '{part}' is broken: {why}" for part, why in broken.items())
     if judged.verdict == MASKED and standing and not rescued:
         (first, *_) = (each.finding for each in judged.told if each.finding["effect"] == MASKED)
         return TOO_WEAK, f"the model hides its gradients, so that what stands is not shown to be robust; {_said(first)}"
     return ADEQUATE, ""
+
+
+def _weak(judged: Judged, epsilon: float, parts: Sequence[str]) -> str:
+    """What checks say of attacks of too little strength at a radius; empty where they say nothing.
+
+    What a check broke among the samples that stand after all attacks, no attack had broken; what an attack misses of
+    the planted examples counts where it is the only one, or all of them do.
+    """
+    said: dict[str, str] = {}
+    for each in judged.told:
+        if each.finding["effect"] == TOO_WEAK and each.finding["epsilon"] in (None, epsilon):
+            said.setdefault(each.attack if each.check == "planted" else "", _said(each.finding))
+    return said.get("") or (said[parts[0]] if all(part in said for part in parts) else "")
 
 
 def _said(finding: Mapping[str, Any]) -> str:

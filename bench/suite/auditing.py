@@ -166,7 +166,7 @@ class Auditing:
                 **self.aims(jobs[:1]),
             }
             stop = min(start + CHUNK, end)
-            shared = {**self.shared, "start": start, "stop": stop, "version": 3, "uses": uses}
+            shared = {**self.shared, "start": start, "stop": stop, "version": 4, "uses": uses}
             place = f"{self.name}/{model}/{trial}"
             weight = 500.0 * (stop - start) / CHUNK
             crafted = self.planner.job(

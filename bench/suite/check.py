@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from bench.data import value_range
+from bench.defenses.catalogue import DEFENSES
 from bench.errors import Problem, SuiteError, UsageError, did_you_mean
 from bench.suite import names, overrides, schema
 from bench.suite.check_evaluations import check_evaluation
@@ -202,16 +203,31 @@ class _SuiteCheck(Findings):
                 self.add((*path, key), f"'{name}' is not audited; add `audit: quick` to it", at_key=True)
 
     def ranges(self, suite: Suite) -> None:
-        """Warn of radii wider than the data."""
+        """Warn of radii wider than the data, and of defences made for another range."""
         for name, block in suite.evaluations.items():
-            if isinstance(block, schema.Robustness | schema.Transfer) and block.threat.norm == "linf":
-                for index, value in enumerate(block.threat.epsilon):
-                    path: Path = ("evaluations", name, "threat", "epsilon", index)
-                    self.wide(value, suite.data[block.data], path)
+            if not isinstance(block, schema.Robustness | schema.Transfer):
+                continue
+            self.defended(name, block, suite)
+            for index, value in enumerate(block.threat.epsilon if block.threat.norm == "linf" else []):
+                path: Path = ("evaluations", name, "threat", "epsilon", index)
+                self.wide(value, suite.data[block.data], path)
         for name, model in suite.models.items():
             options = model.recipe.options if model.recipe is not None else {}
             if options.get("norm") == "linf" and model.train_data is not None:
                 self.wide(options["epsilon"], suite.data[model.train_data], ("models", name, "train", "epsilon"))
+
+    def defended(self, name: str, block: schema.Robustness | schema.Transfer, suite: Suite) -> None:
+        """Warn of defences made for another range than the data's."""
+        key = "models" if isinstance(block, schema.Robustness) else "victims"
+        data = suite.data[block.data]
+        low, high = value_range(data.source, data.options)
+        for place, model in enumerate(getattr(block, key)):
+            for use in suite.models[model].block.defenses:
+                wanted = (low, high) if use.imported else DEFENSES[use.name].traits.get("range", (low, high))
+                if wanted != (low, high):
+                    ranges = f"[{wanted[0]:g}, {wanted[1]:g}], the data has [{low:g}, {high:g}]"
+                    message = f"warning: '{use.name}' of '{model}' is for inputs in {ranges}"
+                    self.warnings.append(str(self.document.problem(("evaluations", name, key, place), message)))
 
     def wide(self, epsilon: float, data: DataSpec, path: Path) -> None:
         """Warn of one radius if it is wider than the data."""

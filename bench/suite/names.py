@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from bench.metrics.catalogue import METRICS
+from bench.suite.jobs import Cell
 from bench.suite.schema import NAME, Generation, Reconstruction, Robustness, Transfer, Use
 from bench.suite.spec import Suite
 
@@ -146,6 +147,14 @@ def cell_rows(suite: Suite, evaluation: str, model: str, part: str, surrogate: s
     threats = [threat(block.threat.norm, epsilon, block.threat.target) for epsilon in block.threat.epsilon]
     metrics = [row for use in attack_metrics(block, part) for row in metric_rows(use)]
     return [row_id(evaluation, model, attack, place, metric) for place in threats for metric in metrics]
+
+
+def all_cell_rows(suite: Suite, cell: Cell) -> Iterator[tuple[str, list[str]]]:
+    """The ids of the rows that need a cell, by part: its own, and those over all attacks or before any."""
+    kind = suite.evaluations[cell.evaluation].kind
+    more = {"robustness": [CLEAN, WORST_CASE], "reconstruction": [CLEAN]}
+    for part in [cell.part, *more.get(kind, [])]:
+        yield part, cell_rows(suite, cell.evaluation, cell.model, part, cell.surrogate)
 
 
 def all_rows(suite: Suite) -> Iterator[str]:

@@ -162,7 +162,8 @@ class Robustness(Evaluation):
     audit: Literal["off", "quick", "full"] = Field(
         "off",
         description="check whether the attacks were strong enough and whether models hide their gradients: `quick` for "
-        "about a quarter of the attacks' passes; `full` goes on for longer, and attacks what is masked by other means",
+        "about a quarter of the passes of an attack such as PGD-40; `full` goes on for longer, and attacks what is "
+        "masked by other means",
     )
     metrics: list[UseField] = Field(
         default_factory=lambda: [Use(name="robust_accuracy", label="robust_accuracy")],

@@ -91,7 +91,6 @@ def make_case(
         batched=lambda function, count: [
             function(slice(start, min(start + width, count))) for start in range(0, count, width)
         ],
-        width=width,
     )
 
 

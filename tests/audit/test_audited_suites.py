@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from bench.audit.finding import Checked, Finding
+
 if TYPE_CHECKING:
     from bench.runner import Run
     from tests.conftest import Workshop
 
 MODULE = """
 import torch
+
+
+def nothing(model, x, goal, *, threat, draws):
+    return x.clone()
 
 
 def last(model, x, goal, *, threat, draws):
@@ -124,9 +130,8 @@ def test_honest_models_are_trusted_and_a_weak_attack_is_told(masks: Workshop) ->
     assert (clean.model_verdict, clean.row_verdict) == ("trusted", "")
     attacks, audit = passes(masks, run)
     assert 0 < audit <= 0.35 * attacks
-    # a model that can be trusted stands above one that hides something, whatever the figures say
-    lines = (masks.folder / "out" / "report.html").read_text()
-    assert "trusted" in lines
+    page = (masks.folder / "out" / "report.html").read_text()
+    assert "<b>wb/cnn-pgd</b>: trusted" in page
 
 
 def test_a_masked_model_never_leads(masks: Workshop) -> None:
@@ -264,14 +269,38 @@ def test_a_budget_is_kept_by_more_of_the_same(masks: Workshop) -> None:
         assert record.meta["backwards"] <= 10 * 60
 
 
-def test_a_rescue_answers_what_transfer_alone_has_found(masks: Workshop) -> None:
-    """Findings of every check count, those on other models' examples and the long ones included."""
-    run = masks.run(suite("stopped", CNN, audit="full"), "data.mnist.take=25")
-    plan = run.states
-    assert plan["rescue/wb/stopped/0/0"].status == "ok"
-    jobs = masks.journal("queued", "out")
-    assert jobs.index("rescue/wb/stopped/0/0") > jobs.index("audit/wb/stopped/0/transfer")
-    assert jobs.index("rescue/wb/stopped/0/0") > jobs.index("audit/wb/stopped/0/gradient-free-long")
+def test_a_rescue_answers_what_one_late_check_has_found(masks: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Findings of every check count, the long ones and those on other models' examples included."""
+    late = Finding("late", 1.0, 0.0, "fail", "masked", "seen late")
+    monkeypatch.setattr("bench.audit.transferred.transferred", lambda *_, **__: Checked([late]))
+    rows = masks.rows(masks.run(suite(CNN, audit="full"), "data.mnist.take=25"))
+    assert rows["wb/cnn/rescue/linf-0.07/robust_accuracy"].message.startswith("tried on what stood: autoattack")
+
+
+def test_a_run_that_ends_before_the_rescue_is_told_all_the_same(masks: Workshop) -> None:
+    masks.module("bad", "def model():\n    return lambda x: 1 / 0\n")
+    text = suite("stopped", 'bad: {kind: classifier, load: "bad:model"}', audit="full")
+    run = masks.run(text, "data.mnist.take=25", fail_fast=True)
+    assert run.exit_code == 3
+    assert masks.rows(run)["wb/bad/worst-case/linf-0.07/robust_accuracy"].status == "failed"
+
+
+@pytest.mark.parametrize("attack", ["masks:nothing", "noise"])
+def test_few_samples_of_many_are_enough_to_call_an_attack_too_weak(masks: Workshop, attack: str) -> None:
+    """A check takes so few of 10,000 samples that they are less than half a percent of all."""
+    run = masks.run(suite(CNN, attacks=f'"{attack}"', epsilon="0.1"), "data.mnist.take=10000")
+    (row,) = (row for row in run.rows if row.attack == "worst-case")
+    assert row.value > 0.9
+    assert (row.model_verdict, row.row_verdict) == ("trusted", "too-weak")
+
+
+@pytest.mark.parametrize("attack", ["masks:nothing"])
+def test_an_attack_that_finds_nothing_planted_is_too_weak(masks: Workshop, attack: str) -> None:
+    """Though all samples that it leaves standing do stand."""
+    run = masks.run(suite(CNN, attacks=f'"{attack}"', epsilon="0.0001"), "data.mnist.take=60")
+    (row,) = (row for row in run.rows if row.attack == "worst-case")
+    assert row.row_verdict == "too-weak"
+    assert "finds 0% of the adversarial examples planted" in row.reason
 
 
 @pytest.mark.parametrize("name", ["rescue"])

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.attacks.catalogue import ATTACKS
 from bench.audit.answers import answers
 from bench.audit.case import Case
 from bench.audit.finding import Checked, Finding
@@ -68,10 +69,20 @@ def test_an_honest_network_passes(case_of: CaseOf, hidden: Any, check: Callable[
     else:
         epsilons = (0.004, 0.01) if norm == "linf" else (0.03, 0.07)
         case = case_of(hidden().eval(), norm=norm, epsilons=epsilons, attacks=[("apgd-ce", {}), ("apgd-t", {})])
-    if norm == "l1" and "watched" in str(check):
-        pytest.skip("pgd is no attack under l1")
     assert [finding.sentence for finding in check(case).findings if finding.effect] == []
     assert 0.05 < (~case.broken[-1]).mean() < 0.9, "nothing stands, or nothing falls: the case says nothing"
+
+
+def test_an_attack_that_begins_outside_the_ball_is_watched_inside_it(case_of: CaseOf) -> None:
+    """L1-APGD begins in larger balls, where all samples fall: what it says of samples that stand is of the ball."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16))
+    with torch.no_grad():
+        model[1].weight.copy_(torch.eye(16, 64) * 3)
+        model[1].bias.zero_()
+    case = case_of(model.eval(), norm="l1", epsilons=(0.05,), attacks=[("l1-apgd", {})])
+    options = ATTACKS["l1-apgd"].options().model_dump()
+    checked = watched(case, name="l1-apgd", options=options, cost=1.0)
+    assert effects(checked) == set()
 
 
 class TestGradients:
@@ -114,6 +125,15 @@ class TestAnswers:
         checked = answers(case_of(hidden(lambda x: x - 0.5 * x.mean(0)).eval()))
         assert found(checked)["answers that depend on the batch"].value > 0.5
         assert effects(checked) == {"suspect"}
+
+    @pytest.mark.parametrize("width", [1, 2, 7])
+    def test_that_depend_on_it_whatever_the_batch_size(self, case_of: CaseOf, hidden: Any, width: int) -> None:
+        whole, parts = (
+            found(answers(case_of(hidden(lambda x: x - 0.5 * x.mean(0)).eval(), attacks=[], width=each)))
+            for each in (500, width)
+        )
+        name = "answers that depend on the batch"
+        assert (whole[name].value, whole[name].effect) == (parts[name].value, parts[name].effect)
 
     def test_of_a_model_in_training_mode(self, case_of: CaseOf, hidden: Any) -> None:
         model = hidden().eval()
@@ -283,6 +303,13 @@ class TestRescue:
         share, names = self.rescued(case, [("open", hidden().eval())])
         assert share == pytest.approx(self.reference(case_of, hidden), abs=0.08)
         assert names[-1] == "transfer from open"
+
+    def test_what_did_not_run_is_not_named(self, case_of: CaseOf, hidden: Any) -> None:
+        """Under l1 no attack of ours does without a gradient."""
+        _, names = self.rescued(case_of(hidden(cut).eval(), norm="l1", epsilons=(0.2,), attacks=[]))
+        assert names == []
+        _, names = self.rescued(case_of(hidden().eval(), norm="l1", epsilons=(0.2,), attacks=[]))
+        assert names == ["l1-apgd"]
 
     def test_another_model_that_fails_is_told_and_done_without(self, case_of: CaseOf, hidden: Any) -> None:
         def failing(x: Tensor) -> Tensor:

@@ -115,6 +115,25 @@ def failing(network):
     raise ValueError("no such layer")
 """
 
+DROPPY = """
+import torch
+from torch import nn
+
+
+class Bright(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(1.0)
+
+    def forward(self, x):
+        ink = self.drop(x).flatten(1).mean(1)
+        return torch.stack([ink - 0.15, -ink + 0.05, *[torch.full_like(ink, -1.0)] * 8], 1)
+
+
+def model():
+    return Bright().train()
+"""
+
 SUITE = """
 suite: defended
 data:
@@ -159,6 +178,18 @@ class TestInASuite:
         assert run.exit_code == 0, [row.message for row in run.rows]
         clean = ours.rows(run)["wb/other/clean/none/accuracy"]
         assert clean.value < 0.3, "all inputs are black"
+
+    def test_a_network_inside_a_function_is_made_ready(self, ours: Workshop) -> None:
+        """Dropout of everything: only in evaluation mode does the network answer what it was trained to."""
+        ours.module("droppy", DROPPY)
+        loaded = 'kind: classifier, load: "droppy:model"'
+        text = SUITE.replace("kind: classifier, arch: softmax, train: *plain", loaded)
+        text = text.replace(
+            "kind: classifier, arch: softmax, train: &plain {recipe: standard, data: train, epochs: 1}", loaded
+        )
+        run = ours.run(text.replace("DEFENSES", '{"ours:darker": {share: 1.0}}'))
+        rows = ours.rows(run)
+        assert rows["wb/other/clean/none/accuracy"].value == rows["wb/plain/clean/none/accuracy"].value > 0.2
 
     @pytest.mark.parametrize(
         ("name", "message"),

@@ -20,7 +20,7 @@ def recorded(values: Sequence[ArrayLike], ids: Sequence[str] = (), **facts: obje
     arrays = [np.asarray(trial, np.float64) for trial in values]
     row = Recorded(
         "ok", "", float(np.mean([np.nanmean(trial) for trial in arrays])), math.nan, math.nan, "higher",
-        len(arrays[0]), len(arrays), 10.0, 10.0, 700.0, "unaudited", "unaudited", "weights", "data", True,
+        len(arrays[0]), len(arrays), 10.0, 10.0, 700.0, "unaudited", "unaudited", "data", "method", "whole", True,
         samples=str(len(ids)) if ids else "", values=tuple(map(pack, arrays)),
     )  # fmt: skip
     return replace(row, **facts)  # type: ignore[arg-type]

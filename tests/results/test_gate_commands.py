@@ -90,11 +90,15 @@ def test_a_drop_that_may_be_chance(measured: Workshop) -> None:
         (["gate", "nothing", "--baseline", "base.json"], 2, "expected a run folder or a baseline at nothing"),
         (["baseline", "nothing"], 2, "expected a run folder"),
         (["compare", "out", "nothing"], 2, "expected a run folder"),
-        (["gate", "out", "--baseline", "old.json"], 2, "has schema 0, this version reads 1"),
+        (["gate", "out", "--baseline", "cut.json"], 2, "cut.json is no snapshot"),
+        (["gate", "out", "--baseline", "old.json"], 2, "has schema 0, this version reads 2"),
     ],
 )
 def test_what_cannot_be_done_is_said(measured: Workshop, words: list[str], code: int, message: str) -> None:
     (measured.folder / "old.json").write_text('{"schema": 0}')
+    whole = json.loads((measured.folder / "base.json").read_text())
+    whole["rows"][ROW]["values"] = [text[:-3] for text in whole["rows"][ROW]["values"]]
+    (measured.folder / "cut.json").write_text(json.dumps(whole))
     ended = measured.shell(*words)
     assert (ended.returncode, message in ended.stderr) == (code, True), ended.stderr
 

@@ -141,6 +141,15 @@ class TestVerdicts:
         found = gate(run_of([1] * 100, model_verdict="trusted", row_verdict="broken-attack"), self.BEFORE)
         assert only(found) == ("incomparable", 3)
 
+    def test_an_attack_that_was_and_is_broken(self) -> None:
+        before = run_of([0] * 50 + [1] * 50, row_verdict="broken-attack")
+        assert only(gate(run_of([1] * 100, row_verdict="broken-attack"), before)) == ("incomparable", 3)
+
+    def test_nobody_looks_any_more(self) -> None:
+        found = gate(run_of([1] * 100), self.BEFORE)
+        assert only(found) == ("incomparable", 3)
+        assert "nobody audited it now, and the model was trusted before" in found.rows[0].sentence
+
     def test_an_attack_that_is_too_weak_now(self) -> None:
         found = gate(run_of([1] * 100, model_verdict="trusted", row_verdict="too-weak"), self.BEFORE)
         assert only(found) == ("pass", 0)
@@ -174,7 +183,7 @@ class TestExactRows:
     @pytest.mark.parametrize(
         "changed",
         [
-            {"model": "other weights"}, {"ours": False}, {"device": "cuda"},
+            {"whole": "other weights"}, {"ours": False}, {"device": "cuda"},
             *({"machine": {**ONE_MACHINE, key: "other"}} for key in ONE_MACHINE),
         ],
         ids=str,
@@ -284,6 +293,15 @@ class TestWhatCannotBeCompared:
         assert only(found) == ("different-data", 3)
         assert "the run has 10 of the baseline's 100 outcomes" in found.rows[0].sentence
         assert only(gate(run_of([1] * 100), run_of([1] * 10))) == ("pass", 0)
+
+    def test_another_way_to_measure(self) -> None:
+        found = gate(run_of([1] * 100, method="two steps"), run_of([0] * 50 + [1] * 50))
+        assert only(found) == ("incomparable", 3)
+        assert "measured in another way than in the baseline" in found.rows[0].sentence
+
+    def test_samples_that_do_not_count_are_not_lacking(self) -> None:
+        sparse = run_of([1] * 10 + [math.nan] * 90)
+        assert only(gate(sparse, sparse)) == ("pass", 0)
 
     def test_a_metric_without_a_better_direction(self) -> None:
         assert only(gate(run_of([1] * 3, direction="neither"), run_of([1] * 3))) == ("incomparable", 3)

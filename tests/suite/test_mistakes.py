@@ -224,7 +224,10 @@ class TestWarnings:
         text = valid.replace("epsilon: [0.1, 8/255]", "epsilon: [0.1, 1.5]").replace(
             "    data: digits\n    threat: {norm: linf", "    data: mine\n    threat: {norm: linf"
         )
-        assert check(text, "s.yaml").warnings == ()
+        assert check(text, "s.yaml").warnings == (
+            "s.yaml:24:14: evaluations.whitebox.models.0: warning: 'quantisation' of 'softmax' is for inputs in [0, 1], "
+            "the data has [-1, 1]",
+        )
 
     def test_the_epsilon_of_a_recipe(self, valid: str) -> None:
         text = valid.replace("epsilon: 8/255, norm: l2", "epsilon: 3, norm: linf")

@@ -127,7 +127,6 @@ def _case(work: Mapping[str, Any], place: Workplace) -> Case:
         margin=margin,
         passes=sum(map(_cost, attacks)),
         batched=place.batched,
-        width=place.batch_size,
         budget=_budget(work),
         targets=targets,
     )

@@ -100,9 +100,10 @@ class Workplace:
             path = PACKAGED[work["weights_packaged"]].path()
             load_weights(model, read_weights(path), str(path))
         check_kind(model, work["kind"], name)
+        model = ready(model, self.device)  # what is put around it need not be a module, and may hide it
         for use in work.get("defenses", ()):
-            model = defended(model, use["name"], use["options"])
-        return ready(model, self.device)
+            model = ready(defended(model, use["name"], use["options"]), self.device)
+        return model
 
     def named(self, work: Mapping[str, Any]) -> str:
         """Names an input by what it is and by the files it comes from, so that memory is never stale."""

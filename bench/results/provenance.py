@@ -1,0 +1,126 @@
+"""What the rows of a run were made by: how they were measured, and everything they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bench.engine.keys import digest
+from bench.engine.state import JobState
+from bench.suite.jobs import Cell, ContentOf, Plan
+from bench.suite.names import CLEAN, all_cell_rows
+from bench.suite.spec import Suite
+
+_SAMPLES = {"data", "start", "stop", "real", "crafted", "outcomes", "checks", "others", "earlier", "looks"}
+"""Parts of an identity that say which samples, and not how they are measured."""
+_CHOICES = {"seed", "epsilon"}
+"""Those that a row's id names, or that leave what is measured as it is."""
+_WEIGHTS = ("train", "data")
+"""Kinds of jobs whose results are inputs, named by their content."""
+
+
+class Made(NamedTuple):
+    """What a row was made by.
+
+    Attributes:
+        method: Names how it was measured: attack, metric, their options and versions, surrogate, feature network.
+        whole: Names all it depends on but the machine; empty where not all of it can be named.
+    """
+
+    method: str
+    whole: str
+
+
+def made_by(suite: Suite, plan: Plan, states: Mapping[str, JobState]) -> dict[str, Made]:
+    """What each row of a run was made by, by row id."""
+    descriptions: dict[str, set[tuple[str, str]]] = {}
+    teller = _Teller(plan, states)
+    for cell in plan.cells:
+        try:
+            told = set(teller.cell(cell))
+        except _UnknownError:  # weights that were never trained: the row has no figure
+            continue
+        for part, rows in all_cell_rows(suite, cell):
+            for row in rows:
+                # before any attack it is all the same which attack comes after
+                descriptions.setdefault(row, set()).update(
+                    told if part != CLEAN else {(CLEAN, whole) for _, whole in told}
+                )
+    return {row: _summed(found) for row, found in descriptions.items()}
+
+
+def _summed(found: set[tuple[str, str]]) -> Made:
+    methods, wholes = ({pair[place] for pair in found} for place in (0, 1))
+    return Made(digest(sorted(methods))[:16], digest(sorted(wholes))[:16] if all(wholes) else "")
+
+
+class _UnknownError(Exception):
+    """Weights or data that are not there."""
+
+
+class _Teller:
+    """Describes jobs by what they and those before them are, whatever came of them."""
+
+    def __init__(self, plan: Plan, states: Mapping[str, JobState]) -> None:
+        self.plan, self.states = plan, states
+        self.wholes: dict[str, str] = {}
+
+    def cell(self, cell: Cell) -> Iterator[tuple[str, str]]:
+        """Method and whole of each job of a cell."""
+        trials = [*cell.trials, *(trial for trials in cell.scores.values() for trial in trials)]
+        for number, jobs in enumerate(trials):
+            victim = self.victim(cell.trials[number % len(cell.trials)])
+            for job in jobs:
+                yield digest(self.method(job, victim)), self.whole(job)
+
+    def victim(self, jobs: Sequence[str]) -> Any:
+        """The model that some jobs judge, with its weights; None for real data."""
+        waiting = list(jobs[:1])
+        while waiting:
+            job = self.plan.jobs[waiting.pop(0)]
+            if "model" in job.identity and job.kind not in _WEIGHTS:
+                return self.resolved(job.identity["model"])
+            waiting += [need for need in job.needs if self.plan.jobs[need].kind not in _WEIGHTS]
+        return None
+
+    def whole(self, job: str) -> str:
+        """Names all that a job's result depends on; empty where not all of it is known."""
+        if job not in self.wholes:
+            try:
+                self.wholes[job] = digest(self.resolved(self.plan.jobs[job].identity))
+            except _UnknownError:
+                self.wholes[job] = ""
+        return self.wholes[job]
+
+    def resolved(self, identity: Any) -> Any:
+        """An identity with other jobs described, and their weights and data named by content; without the device."""
+        if isinstance(identity, ContentOf):
+            state = self.states.get(identity.job)
+            known = state.content if state is not None and state.status == "ok" else ""
+            found = known if self.plan.jobs[identity.job].kind in _WEIGHTS else self.whole(identity.job)
+            if not found:
+                raise _UnknownError
+            return found
+        if isinstance(identity, Mapping):
+            return {key: self.resolved(value) for key, value in identity.items() if key != "device"}
+        if isinstance(identity, list | tuple):
+            return [self.resolved(value) for value in identity]
+        return identity
+
+    def method(self, job: str, victim: Any) -> Any:
+        """How a job measures: its identity without the samples and the model it judges."""
+
+        def told(identity: Any) -> Any:
+            if isinstance(identity, ContentOf):
+                inside = self.plan.jobs[identity.job]
+                return self.resolved(identity) if inside.kind in _WEIGHTS else told(inside.identity)
+            if isinstance(identity, Mapping):
+                kept = {key: value for key, value in identity.items() if key not in _SAMPLES | _CHOICES | {"device"}}
+                if "model" in kept and self.resolved(kept["model"]) == victim:
+                    kept["model"] = "the victim"
+                return {key: told(value) for key, value in kept.items()}
+            if isinstance(identity, list | tuple):
+                return [told(value) for value in identity]
+            return identity
+
+        return told(self.plan.jobs[job].identity)
