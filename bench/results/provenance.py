@@ -11,8 +11,12 @@ from bench.suite.jobs import Cell, ContentOf, Plan
 from bench.suite.names import CLEAN, all_cell_rows
 from bench.suite.spec import Suite
 
-_SAMPLES = {"data", "start", "stop", "real", "crafted", "outcomes", "checks", "others", "earlier", "looks"}
-"""Parts of an identity that say which samples, and not how they are measured."""
+_SAMPLES = {"start", "stop", "pairs"}
+"""Parts of an identity that say which samples; a figure of a set of samples is another one for another set."""
+_OF_SETS = ("sample", "measure")
+"""Kinds of jobs whose figures are of sets of samples."""
+_GIVEN = {"data", "crafted", "outcomes", "checks", "others", "looks", "device"}
+"""Parts that say what is measured, and not how."""
 _CHOICES = {"seed", "epsilon"}
 """Those that a row's id names, or that leave what is measured as it is."""
 _WEIGHTS = ("train", "data")
@@ -110,17 +114,20 @@ class _Teller:
     def method(self, job: str, victim: Any) -> Any:
         """How a job measures: its identity without the samples and the model it judges."""
 
-        def told(identity: Any) -> Any:
+        def told(identity: Any, left_out: set[str]) -> Any:
             if isinstance(identity, ContentOf):
-                inside = self.plan.jobs[identity.job]
-                return self.resolved(identity) if inside.kind in _WEIGHTS else told(inside.identity)
+                return self.resolved(identity) if self.plan.jobs[identity.job].kind in _WEIGHTS else of(identity.job)
             if isinstance(identity, Mapping):
-                kept = {key: value for key, value in identity.items() if key not in _SAMPLES | _CHOICES | {"device"}}
+                kept = {key: value for key, value in identity.items() if key not in left_out}
                 if "model" in kept and self.resolved(kept["model"]) == victim:
                     kept["model"] = "the victim"
-                return {key: told(value) for key, value in kept.items()}
+                return {key: told(value, left_out) for key, value in kept.items()}
             if isinstance(identity, list | tuple):
-                return [told(value) for value in identity]
+                return [told(value, left_out) for value in identity]
             return identity
 
-        return told(self.plan.jobs[job].identity)
+        def of(job: str) -> Any:
+            samples = set() if self.plan.jobs[job].kind in _OF_SETS else _SAMPLES
+            return told(self.plan.jobs[job].identity, _GIVEN | _CHOICES | samples)
+
+        return of(job)

@@ -57,7 +57,7 @@ def snapshot_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Sna
         ("steps: 3", "steps: 4", (WHITE,), (WHITE, CLEAN)),
         ("[{pgd: {steps: 3}}]", "[{pgd: {steps: 3}}, fgsm]", (WHITE,), (WHITE, CLEAN)),
         ("epsilon: [0.05]", "epsilon: [0.05, 0.1]", (), (WHITE, CLEAN)),
-        ("take: 40", "take: 30", (), ROWS),
+        ("take: 40", "take: 30", (GENERATED,), ROWS),
         ("epochs: 2", "epochs: 3", (TRANSFER, GENERATED), (TRANSFER, GENERATED)),
         ("recipe: standard, data: train, epochs: 1", "recipe: standard, data: train, epochs: 4", (),
          (WHITE, CLEAN, TRANSFER)),
