@@ -23,7 +23,7 @@ zoo: .venv/installed
 
 # what tests/test_own_gate.py compares with; look at what changed before you commit it
 baseline: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/bench run suites/robustness.yaml --out reports/baseline --device cpu \
+	OMP_NUM_THREADS=1 $(BIN)/bench run suites/robustness.yaml --out reports/baseline --device cpu --recompute \
 		--set data.mnist.take=100 --set data.mnist-test.take=200 --set evaluations.reconstruction.pairs=2
 	$(BIN)/bench baseline reports/baseline
 

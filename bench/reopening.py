@@ -39,6 +39,14 @@ def report(folder: Path, store: Path | None = None) -> Run:
         earlier = Earlier(data, record["unavailable"])
         made = current_plan(suite, Ledger(where, nonce="report"), record["device"], earlier).plan
         states = {name: _stored(where, name, job) for name, job in record["jobs"].items() if job["status"] != "not-run"}
+        ended = [
+            name for name, job in record["jobs"].items() if job["status"] == "ok" and not name.startswith("train/")
+        ]
+        if ended and not any(states[name].status == "ok" for name in ended):
+            raise UsageError(
+                f"{where.root} has no record of this run: name the store it was run with by --store, or run the suite "
+                f"again; nothing was written"
+            )
         table = make_rows(suite, made, states, wanted_rows(suite, record.get("only")))
         result = Run(folder, suite, tuple(table.rows), tuple(examine(suite, table.rows)), states, record["exit_code"])
         write_outputs(result, made, table, record)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from bench.results.row import ADEQUATE, RANK, UNAUDITED, Row
+from bench.results.rows import NOT_ASKED
 from bench.runner import Run
 from bench.suite.names import WORST_CASE
 
@@ -24,10 +25,11 @@ def summary(run: Run, only: str | None) -> str:
     for job, state in run.states.items():
         if state.status not in ("ok", "skipped", "not-run") and state.message not in told:
             lines.append(f"{state.status}: {job}: {state.message}")
-    for finding in run.findings:
-        if finding.verdict != "met" and not (only and finding.verdict == "unknown"):
+    left_out = {row.row for row in run.rows if row.message == NOT_ASKED}
+    known = [finding for finding in run.findings if finding.row not in left_out]
+    for finding in known:
+        if finding.verdict != "met":
             lines.append(f"expected {finding.row} {finding.wanted}; found {finding.found}")
-    known = [finding for finding in run.findings if not (only and finding.verdict == "unknown")]
     if known:
         lines.append(f"{sum(finding.verdict == 'met' for finding in known)} of {len(known)} expected figures were met")
     if only:
@@ -57,4 +59,6 @@ def _ranking(rows: Sequence[Row]) -> list[str]:
 
 def _weak(row: Row) -> str:
     """What the verdict of a row adds to that of its model."""
-    return "" if row.row_verdict in (ADEQUATE, UNAUDITED, "") else f", attacks {row.row_verdict}"
+    if row.row_verdict in (ADEQUATE, UNAUDITED, ""):
+        return ""
+    return f", attacks {row.row_verdict}" + ("" if math.isnan(row.at_most) else f": at most {row.at_most:.1%}")

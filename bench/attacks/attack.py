@@ -145,7 +145,7 @@ class Attack:
             targets: Classes to reach, or None.
             ids: Names of the samples.
             threats: Balls, smallest radius first; one, unless `shared_curve` says how the method serves several.
-            watch: Is told of every pass; the budget is then not kept.
+            watch: Is told of every pass; the budget then ends the attack when all samples have spent it.
 
         Raises:
             AttackError: The method returns something else than examples.
@@ -198,7 +198,7 @@ class Attack:
         checked = FirstAnswerChecked(model, goal)
         facts = {"averaged": common.get("eot", 1), "temperature": common.get("temperature", 1.0)}
         if watch is not None:
-            return WatchedModel(checked, x, goal, self.threat, watch, **facts)
+            return WatchedModel(checked, x, goal, self.threat, watch, self.budget, **facts)
         if self.budget is None:
             return CountedModel(checked, len(x), device=x.device, **facts)
         threat = self.threat
@@ -211,6 +211,8 @@ class Attack:
         if not isinstance(found, Tensor) or found.shape != x.shape:
             what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise AttackError(f"attack '{self.name}' returned {what}; expected a tensor of shape {tuple(x.shape)}")
+        if found.dtype != x.dtype:
+            raise AttackError(f"attack '{self.name}' returned examples as {found.dtype}; expected {x.dtype}")
         return found.detach()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bench.attacks.budget import Budget, BudgetSpentError
 from bench.attacks.counting import CountedModel
 from bench.attacks.goal import Goal
 from bench.attacks.threat import Threat, sizes
@@ -77,6 +79,7 @@ class WatchedModel(CountedModel):
         goal: What the attack wants.
         threat: Ball and box a point must lie in for its success to count.
         watch: Is told.
+        budget: What a sample may cost: when all have spent it, a call ends the attack.
         **options: Those of `CountedModel`.
     """
 
@@ -87,13 +90,17 @@ class WatchedModel(CountedModel):
         goal: Goal,
         threat: Threat,
         watch: Watch,
+        budget: Budget | None = None,
         **options: Any,
     ) -> None:
         super().__init__(model, len(x), device=x.device, **options)
         self._x, self._goal, self._threat, self._watch = x, goal, threat, watch
+        self._most = math.inf if budget is None or budget.forwards is None else budget.forwards
 
     def one_pass(self, x: Tensor, index: Tensor | None) -> Tensor:
         """One pass, counted and noted; passes that belong to no sample in particular are not noted."""
+        if float(self.forwards.min()) >= self._most:
+            raise BudgetSpentError
         logits = super().one_pass(x, index)
         rows = self._rows(len(x), index)
         if rows is not None:

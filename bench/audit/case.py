@@ -60,7 +60,7 @@ class Tried(NamedTuple):
 
     broken: NDArray[np.bool_]
     margin: NDArray[np.float32]
-    examples: Tensor
+    examples: NDArray[np.float32]
 
 
 @dataclass
@@ -82,6 +82,7 @@ class Case:
         passes: Forward passes plus two a backward pass that the attacks made for all samples and radii together.
         batched: Calls a function on slices of so many samples, as many at once as memory allows.
         budget: What an attack of the evaluation may cost a sample; None for any number.
+        bpda: Whether an attack of the evaluation steps over declared stages; checks then do as well.
         targets: Classes to reach, shape (n,); None for untargeted attacks.
         spent: Forward and backward passes this check has made.
     """
@@ -100,6 +101,7 @@ class Case:
     passes: float
     batched: Batched
     budget: Budget | None = None
+    bpda: bool = False
     targets: NDArray[np.int64] | None = None
     spent: dict[str, float] = field(default_factory=lambda: {"forwards": 0.0, "backwards": 0.0})
 
@@ -171,7 +173,7 @@ class Case:
             epsilon: Radius; infinite for the whole box.
             options: Options of the attack; those of ours that are left out have their defaults.
             watch: Is told of every pass.
-            budget: What it may cost a sample; None for any number. Not kept by an attack that is watched.
+            budget: What it may cost a sample; None for any number.
             version: Another text gives other random choices.
 
         Raises:
@@ -180,6 +182,8 @@ class Case:
         """
         threat, ids = self.threat(epsilon), [self.ids[place] for place in chosen.tolist()]
         filled = options if is_import_name(name) else ATTACKS[name].options(**options).model_dump()
+        if self.bpda and "bpda" in filled:
+            filled = {**filled, "bpda": True}
         method = Attack(name, threat, derive_seed(self.seed, "audit", version), filled, budget)
 
         def craft(part: slice) -> Crafted:
@@ -195,4 +199,4 @@ class Case:
         self.spent["backwards"] += sum(float(part.backwards.sum()) for part in parts)
         examples = torch.cat([part.examples[0] for part in parts])
         seen = self.verified(chosen, examples, epsilon)
-        return Tried(seen.reached.numpy(), seen.margin.float().numpy(), examples)
+        return Tried(seen.reached.numpy(), seen.margin.float().numpy(), examples.cpu().numpy())

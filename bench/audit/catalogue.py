@@ -23,6 +23,7 @@ CHECKS = Catalogue(
         "Athalye, Carlini, Wagner 2018, section 4.2; Carlini et al. 2019, section 4",
         "bench.audit.answers:answers",
         Options,
+        version=2,
         traits={"in": QUICK},
     ),
     Component(
@@ -39,6 +40,7 @@ CHECKS = Catalogue(
         "Carlini and Wagner 2016; Croce and Hein 2020, section 3",
         "bench.audit.rescaled:rescaled",
         Options,
+        version=2,
         traits={"uses": ("pgd", "l1-apgd"), "in": QUICK},
     ),
     Component(
@@ -47,6 +49,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 4; Croce and Hein 2020",
         "bench.audit.stronger:stronger",
         Options,
+        version=2,
         traits={"uses": ("apgd-ce", "apgd-t", "pgd", "l1-apgd"), "in": QUICK},
     ),
     Component(
@@ -55,6 +58,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, sections 5.6 and 5.9; Athalye, Carlini, Wagner 2018, section 3.1",
         "bench.audit.gradient_free:gradient_free",
         Options,
+        version=2,
         traits={"uses": ("square", "noise", "fgsm"), "in": QUICK, "after": "stronger"},
     ),
     Component(
@@ -63,6 +67,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 5.6; Pintor et al. 2022, indicator 5",
         "bench.audit.transferred:transferred",
         Options,
+        version=2,
         traits={"in": QUICK, "after": "stronger", "others": True},
     ),
     Component(
@@ -71,6 +76,7 @@ CHECKS = Catalogue(
         "Pintor et al. 2022, indicators 1, 3 and 4",
         "bench.audit.watched:watched",
         Options,
+        version=2,
         traits={"in": QUICK, "each": "attack"},
     ),
     Component(
@@ -87,6 +93,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 5.2",
         "bench.audit.more:more",
         Options,
+        version=2,
         traits={"in": FULL, "each": "attack", "raises": ("steps", "queries")},
     ),
     Component(
@@ -95,6 +102,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 5.2",
         "bench.audit.more:more",
         Options,
+        version=2,
         traits={"in": FULL, "each": "attack", "raises": ("restarts",)},
     ),
     Component(
@@ -103,6 +111,7 @@ CHECKS = Catalogue(
         "Croce and Hein 2020",
         "bench.audit.stronger:with_autoattack",
         Options,
+        version=2,
         traits={"uses": ("autoattack", "l1-apgd"), "in": FULL},
     ),
     Component(
@@ -111,6 +120,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, sections 5.6 and 5.9",
         "bench.audit.gradient_free:gradient_free_long",
         Options,
+        version=2,
         traits={"uses": ("square", "noise", "fgsm"), "in": FULL, "after": "autoattack"},
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,17 +59,70 @@ class Finding:
     epsilon: float | None = None
 
 
+class Found:
+    """Samples that a check broke, with the examples that do it; E radii, n samples.
+
+    Args:
+        shape: E and n.
+
+    Attributes:
+        flags: Whether a sample was broken at a radius, shape (E, n).
+
+    >>> found = Found((1, 3))
+    >>> found.add(0, np.array([1, 2]), np.array([True, False]), np.zeros((2, 4)))
+    >>> found.flags.tolist(), found.examples().shape
+    ([[False, True, False]], (1, 4))
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.flags = np.zeros(shape, np.bool_)
+        self._kept: dict[tuple[int, int], NDArray[Any]] = {}
+
+    @classmethod
+    def of(cls, flags: NDArray[np.bool_], examples: NDArray[Any]) -> Found:
+        """From what `flags` and `examples` said."""
+        found = cls(flags.shape)
+        found.flags |= flags
+        places = [(level, place) for level, place in np.argwhere(flags).tolist()]
+        found._kept = dict(zip(places, examples, strict=True))
+        return found
+
+    def within(self, first: int, end: int) -> Found:
+        """The part of some samples in a row."""
+        part = Found(self.flags[:, first:end].shape)
+        for (level, place), example in self._kept.items():
+            if first <= place < end:
+                part._kept[level, place - first] = example
+                part.flags[level, place - first] = True
+        return part
+
+    def add(self, level: int, chosen: NDArray[np.intp], broken: NDArray[np.bool_], examples: NDArray[Any]) -> None:
+        """Note the samples that are broken at a radius, of some that were tried; the first example of each is kept."""
+        for place, example in zip(chosen[broken].tolist(), examples[broken], strict=True):
+            self._kept.setdefault((level, place), example)
+            self.flags[level, place] = True
+
+    def at(self, level: int, chosen: NDArray[np.intp]) -> NDArray[Any]:
+        """The examples of some samples that are broken at a radius."""
+        return np.stack([self._kept[level, place] for place in chosen.tolist()])
+
+    def examples(self) -> NDArray[Any]:
+        """The examples, one a flag, in the order of `np.argwhere(flags)`."""
+        kept = [self._kept[level, place] for level, place in np.argwhere(self.flags).tolist()]
+        return np.stack(kept) if kept else np.empty((0,), np.float32)
+
+
 @dataclass(frozen=True)
 class Checked:
     """What a check leaves.
 
     Attributes:
         findings: What was computed.
-        found: Samples that it showed can be broken at each radius, shape (E, n).
+        found: Samples that it showed can be broken.
     """
 
     findings: Sequence[Finding]
-    found: NDArray[np.bool_] | None = None
+    found: Found | None = None
 
 
 @dataclass(frozen=True)
@@ -77,11 +130,11 @@ class Probed(Checked):
     """What a better attack leaves, for others to be compared with.
 
     Attributes:
-        found: Samples that it broke at each radius, shape (E, n).
+        found: Samples that it broke.
         took: Samples it took at each radius, shape (E, n).
     """
 
-    found: NDArray[np.bool_] = field(kw_only=True)
+    found: Found = field(kw_only=True)
     took: NDArray[np.bool_] = field(kw_only=True)
 
 

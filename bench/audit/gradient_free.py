@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.audit.case import Case, Chosen
-from bench.audit.finding import Checked, Finding, Probed
+from bench.audit.case import Case, Chosen, Tried
+from bench.audit.finding import Checked, Finding, Found, Probed
 from bench.chance import at_least
 from bench.errors import NoGradientError
 
@@ -36,20 +36,21 @@ def gradient_free(
 
     Source: Carlini et al. 2019, sections 5.6 and 5.9; Athalye, Carlini, Wagner 2018, section 3.1.
     """
-    found = np.zeros_like(case.broken)
+    found = Found(case.broken.shape)
     level = next((each for each in reversed(range(len(case.epsilons))) if earlier.took[each].sum() >= _FEWEST), None)
     if level is None:
         return Checked([Finding("gradient-free attacks that do better", 0.0, _LEVEL, "pass")], found)
     taken = np.flatnonzero(earlier.took[level])
-    by_gradient = earlier.found[level]
+    by_gradient = earlier.found.flags[level]
     findings = []
     for name, options, passes in _attacks(case, queries, draws):
         chosen = taken[np.argsort(-case.margin[level][taken], kind="stable")]
         count = samples if thorough else case.affordable(0.06, passes, most=samples)
         chosen = np.sort(chosen[:count])
         tried = _tried(case, name, chosen, case.epsilons[level], options)
-        found[level, chosen[tried]] = True
-        findings.append(compared(name, tried, by_gradient[chosen], case.epsilons[level]))
+        if tried is not None:
+            found.add(level, chosen, tried.broken, tried.examples)
+            findings.append(compared(name, tried.broken, by_gradient[chosen], case.epsilons[level]))
     return Checked(findings, found)
 
 
@@ -68,12 +69,12 @@ def _attacks(case: Case, queries: int, draws: int) -> list[tuple[str, Mapping[st
     ]
 
 
-def _tried(case: Case, name: str, chosen: Chosen, epsilon: float, options: Mapping[str, Any]) -> NDArray[np.bool_]:
+def _tried(case: Case, name: str, chosen: Chosen, epsilon: float, options: Mapping[str, Any]) -> Tried | None:
     try:
-        return case.attack(name, chosen, epsilon, options, version=name).broken
+        return case.attack(name, chosen, epsilon, options, version=name)
     except NoGradientError:
         if name == "fgsm":  # there is no gradient, as another check says
-            return np.zeros(len(chosen), np.bool_)
+            return None
         raise
 
 

@@ -14,6 +14,7 @@ from bench.attacks.threat import Threat
 from bench.attacks.watching import useless
 from bench.audit.case import Case
 from bench.audit.finding import Checked, Finding, graded
+from bench.defenses.stage import substituting
 from bench.errors import NoGradientError
 from bench.randomness import derive_seed
 
@@ -50,7 +51,8 @@ def gradients(case: Case, *, samples: int = 100) -> Checked:
         def standing(part: slice, loss: Objective = loss) -> Tensor:
             counted = CountedModel(case.model, len(x[part]), device=x.device)
             aim = goal.rows(torch.arange(len(x), device=x.device)[part]).by(loss)
-            return useless(input_gradient(counted, x[part], aim.loss)[0])
+            with substituting(case.bpda):
+                return useless(input_gradient(counted, x[part], aim.loss)[0])
 
         try:
             share = float(torch.cat(case.batched(standing, len(x))).float().mean())

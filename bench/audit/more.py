@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from bench.audit.case import Case
-from bench.audit.finding import SHARE, Checked, Finding, worth_telling
+from bench.audit.finding import SHARE, Checked, Finding, Found, worth_telling
 from bench.errors import NoGradientError
 
 
@@ -27,7 +25,7 @@ def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, sample
     Source: Carlini et al. 2019, section 5.2.
     """
     longer = {**options, what: options[what] + 4 if what == "restarts" else 2 * options[what]}
-    found, levels = np.zeros_like(case.broken), len(case.epsilons)
+    found, levels = Found(case.broken.shape), len(case.epsilons)
     findings = []
     for level in range(levels):
         chosen = case.nearest(-(-samples // levels), level)
@@ -38,8 +36,8 @@ def more(case: Case, *, name: str, options: Mapping[str, Any], what: str, sample
                 )
             except NoGradientError:
                 break  # another check says so
-            found[level, chosen[tried.broken]] = True
-        fallen, n = int(found[level].sum()), case.broken.shape[1]
+            found.add(level, chosen, tried.broken, tried.examples)
+        fallen, n = int(found.flags[level].sum()), case.broken.shape[1]
         title = f"samples that fall to {longer[what]} {what} at {case.epsilons[level]:.3g}"
         epsilon = case.epsilons[level]
         if not worth_telling(fallen, n, len(chosen)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.audit.case import Case, logit_scale
-from bench.audit.finding import Checked, Finding
+from bench.audit.finding import Checked, Finding, Found
 from bench.audit.gradient_free import compared
 from bench.errors import NoGradientError
 
@@ -23,7 +23,7 @@ def rescaled(case: Case, *, samples: int = 24) -> Checked:
 
     Source: Carlini and Wagner 2016 (Defensive distillation is not robust); Croce and Hein 2020, section 3.
     """
-    found = np.zeros_like(case.broken)
+    found = Found(case.broken.shape)
     level = next((each for each in reversed(range(len(case.epsilons))) if (~case.broken[each]).sum() >= 3), None)
     if level is None:
         return Checked([Finding("samples that fall to rescaled logits alone", 0.0, 3.0, "pass")], found)
@@ -34,10 +34,11 @@ def rescaled(case: Case, *, samples: int = 24) -> Checked:
     for divisor in (1.0, temperature):
         try:
             options = {"steps": _STEPS, "temperature": divisor}
-            outcomes.append(case.attack(name, chosen, case.epsilons[level], options, version="rescaled").broken)
+            tried = case.attack(name, chosen, case.epsilons[level], options, version="rescaled")
+            found.add(level, chosen, tried.broken, tried.examples)
+            outcomes.append(tried.broken)
         except NoGradientError:
             outcomes.append(np.zeros(len(chosen), np.bool_))
-    found[level, chosen[outcomes[1]]] = True
     finding = compared(
         f"the same attack on logits divided by {temperature:.3g}", outcomes[1], outcomes[0], case.epsilons[level]
     )

@@ -18,11 +18,14 @@ from bench.attacks.catalogue import ATTACKS
 from bench.attacks.curve import ATTACKED, MISCLASSIFIED, curve
 from bench.attacks.inputs import are_probabilities
 from bench.audit.case import Case, Chosen, logit_scale
+from bench.audit.finding import Found
 from bench.audit.unblocked import blockers, unblocked
-from bench.errors import BenchError, NoGradientError
+from bench.errors import NoGradientError
 
 _LOOK = 32
 """Samples that are enough to find out what a model is like."""
+_FEW = 16
+"""Rows that a model is looked into with: no fewer than it gets from anybody else."""
 _MOST = 0.9
 """Share of the time that AutoAttack takes."""
 
@@ -48,10 +51,15 @@ def rescue(
     case: Case,
     x: Tensor,
     y: Tensor,
+    known: Sequence[Found],
     others: Sequence[tuple[str, Callable[[Tensor], Tensor]]],
     report: Callable[[float], None] = lambda share: None,  # noqa: ARG005
+    *,
+    masked: bool = True,
 ) -> Tried:
-    """Attack what still stands by AutoAttack over what masks the model, then by examples of other models.
+    """Take what the checks broke; where the model is masked, attack what still stands over what masks it.
+
+    By AutoAttack, then by examples of other models.
 
     - Logits are divided by their scale; of probabilities the logarithm is taken.
     - Declared stages are stepped over (`bpda`), and so are modules that are seen to stop the gradient.
@@ -63,12 +71,18 @@ def rescue(
         case: The model, with what the attacks left standing.
         x: Its samples, shape (n, ...).
         y: Their classes, shape (n,).
+        known: What checks broke of them.
         others: Other models, by name, to craft examples on.
         report: Told the share of the work that is done, from 0 to 1.
+        masked: Whether to attack what still stands then.
 
     Source: Athalye, Carlini, Wagner 2018, sections 4 and 5; Carlini and Wagner 2016; Papernot et al. 2017.
     """
     work = _Rescue(case, x, y)
+    for found in known:
+        work.by_examples(found)
+    if not masked:
+        return work.tried
     work.by_autoattack(lambda share: report(_MOST * share))
     for number, (name, other) in enumerate(others):
         work.by_transfer(name, other)
@@ -97,6 +111,13 @@ class _Rescue:
         """Samples that stand at some radius."""
         return np.flatnonzero((~self.broken).any(0))
 
+    def by_examples(self, found: Found) -> None:
+        """Examples that a check has left."""
+        for level, places in enumerate(map(np.flatnonzero, found.flags)):
+            chosen = places[~self.broken[level, places]]
+            if len(chosen):
+                self.take_at(level, chosen, torch.from_numpy(found.at(level, chosen)).to(self.x.device))
+
     def by_autoattack(self, report: Callable[[float], None]) -> None:
         """AutoAttack on the model as it can be seen through."""
         first, random = self.first, self.passes > 1
@@ -110,7 +131,7 @@ class _Rescue:
         scale = logit_scale(first)
         if scale > 2:
             words.append("logits divided by their scale")
-        stopping = blockers(self.case.bare, self.x[:2])
+        stopping = blockers(self.case.bare, self.x[torch.arange(_FEW, device=self.x.device) % len(self.x)])
         if stopping:
             names = ", ".join(dict.fromkeys(type(module).__name__ for module in stopping))
             words.append(f"the gradient passed straight through {names}")
@@ -188,19 +209,25 @@ class _Rescue:
 
         try:
             case.batched(some, len(chosen))
-        except BenchError as error:  # the other model's fault, which is told where that one is evaluated
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # the other model's fault, which is told where that one is evaluated
             self.tried.names.append(f"nothing from {name} ({error})")
         else:
             self.tried.names.append(f"transfer from {name}")
 
     def take(self, places: Chosen, examples: Tensor) -> None:
         """Keep the best example of each sample, by the model's own answers: of a random model, by their mean."""
-        for level, epsilon in enumerate(self.case.epsilons):
-            seen = self.case.verified(places, examples[level], epsilon, passes=self.passes)
-            margin = np.where(seen.valid.numpy(), seen.margin.float().numpy(), -np.inf)
-            better = margin > self.best[level, places]
-            kept = self.rows(np.flatnonzero(better))
-            self.tried.examples[level, self.rows(places[better])] = examples[level][kept]
-            self.tried.known[level, places] = ATTACKED
-            self.best[level, places] = np.maximum(margin, self.best[level, places])
-            self.broken[level, places] |= seen.reached.numpy()
+        for level in range(len(self.case.epsilons)):
+            self.take_at(level, places, examples[level])
+
+    def take_at(self, level: int, places: Chosen, examples: Tensor) -> None:
+        """The same at one radius."""
+        seen = self.case.verified(places, examples, self.case.epsilons[level], passes=self.passes)
+        margin = np.where(seen.valid.numpy(), seen.margin.float().numpy(), -np.inf)
+        better = margin > self.best[level, places]
+        kept = self.rows(np.flatnonzero(better))
+        self.tried.examples[level, self.rows(places[better])] = examples[kept]
+        self.tried.known[level, places] = ATTACKED
+        self.best[level, places] = np.maximum(margin, self.best[level, places])
+        self.broken[level, places] |= seen.reached.numpy()

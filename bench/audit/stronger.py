@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from bench.audit.case import Case
-from bench.audit.finding import SHARE, Finding, Probed, worth_telling
+from bench.audit.finding import SHARE, Finding, Found, Probed, worth_telling
 from bench.errors import NoGradientError
 
 
 def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool = False) -> Probed:
     """Auto-PGD on the samples that stand nearest to the decision boundary: on the cross-entropy, then towards classes.
 
-    What falls is a fact and no estimate: the row's robust accuracy is too high by at least as much.
+    What falls is a fact and no estimate: the robust accuracy that the attacks leave is too high by at least as much.
 
     Args:
         case: What to attack.
@@ -23,7 +23,7 @@ def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool 
     Source: Carlini et al. 2019, section 4 (stronger attacks, per example); Croce and Hein 2020.
     """
     levels = len(case.epsilons)
-    found, took = np.zeros_like(case.broken), np.zeros_like(case.broken)
+    found, took = Found(case.broken.shape), np.zeros_like(case.broken)
     budget = samples if thorough else case.affordable(0.12, 7.5 * steps, least=8 * levels, most=samples)
     # the largest radius first: what is left of its share goes to the smaller ones
     for level in reversed(range(levels)):
@@ -31,15 +31,15 @@ def stronger(case: Case, *, samples: int = 120, steps: int = 20, thorough: bool 
         budget -= len(chosen)
         took[level, chosen] = True
         for name, options in _attacks(case, steps, thorough):
-            left = chosen[~found[level, chosen]]
+            left = chosen[~found.flags[level, chosen]]
             if len(left) == 0:
                 break
             try:
                 tried = case.attack(name, left, case.epsilons[level], options, version="stronger")
             except NoGradientError:
                 break  # no gradient at all: another check says so
-            found[level, left[tried.broken]] = True
-    fallen, n = [int(row.sum()) for row in found], case.broken.shape[1]
+            found.add(level, left, tried.broken, tried.examples)
+    fallen, n = [int(row.sum()) for row in found.flags], case.broken.shape[1]
     what = "AutoAttack" if thorough else "a short Auto-PGD"
     findings = [_finding(case, level, what, fallen[level], int(took[level].sum()), n) for level in range(levels)]
     return Probed(findings, found=found, took=took)
@@ -70,7 +70,7 @@ def _finding(case: Case, level: int, what: str, fallen: int, took: int, n: int) 
         return Finding(name, share, SHARE, "pass", epsilon=epsilon)
     sentence = (
         f"at {case.epsilons[level]:.3g} {what} breaks {fallen} of the {took} samples that stood nearest to the "
-        f"boundary: robust accuracy is too high by at least {share:.1%}"
+        f"boundary: the robust accuracy that the attacks leave is too high by at least {share:.1%}"
     )
     advice = "attack with autoattack, or with more steps and restarts"
     return Finding(name, share, SHARE, "fail", "too-weak", sentence, advice, epsilon)

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from bench.audit.case import Case, Chosen
-from bench.audit.finding import Checked, Finding, Probed
+from bench.audit.finding import Checked, Finding, Found, Probed
 from bench.audit.gradient_free import compared
 
 Others = Sequence[tuple[str, Callable[[int, Chosen], Tensor]]]
@@ -25,7 +25,7 @@ def transferred(case: Case, earlier: Probed, *, others: Others) -> Checked:
 
     Source: Carlini et al. 2019, section 5.6; Athalye, Carlini, Wagner 2018, section 3.1.
     """
-    found = np.zeros_like(case.broken)
+    found = Found(case.broken.shape)
     levels = [each for each in range(len(case.epsilons)) if earlier.took[each].any()]
     if not levels or not others:
         return Checked([Finding("samples that fall to transfer alone", 0.0, 3.0, "pass")], found)
@@ -33,8 +33,10 @@ def transferred(case: Case, earlier: Probed, *, others: Others) -> Checked:
     chosen = np.flatnonzero(earlier.took[level])
     fallen = np.zeros(len(chosen), np.bool_)
     for _, examples_of in others:
-        fallen |= case.verified(chosen, examples_of(level, chosen), case.epsilons[level]).reached.numpy()
-    found[level, chosen[fallen]] = True
+        examples = examples_of(level, chosen)
+        reached = case.verified(chosen, examples, case.epsilons[level]).reached.numpy()
+        found.add(level, chosen, reached, examples.cpu().numpy())
+        fallen |= reached
     names = ", ".join(dict.fromkeys(name for name, _ in others))
-    finding = compared(f"transfer from {names}", fallen, earlier.found[level][chosen], case.epsilons[level])
+    finding = compared(f"transfer from {names}", fallen, earlier.found.flags[level][chosen], case.epsilons[level])
     return Checked([finding], found)

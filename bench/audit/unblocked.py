@@ -40,6 +40,8 @@ def blockers(model: Any, x: Tensor) -> list[nn.Module]:
         try:
             with torch.no_grad():
                 model(x)
+        except Exception:  # a model that cannot be looked into, whatever it says
+            return []
         finally:
             handle.remove()
         # at its input's negative, too: a rectifier may be dead on one of the two by chance
@@ -81,6 +83,7 @@ def unblocked(modules: list[nn.Module]) -> Iterator[None]:
 
 def _straight_through(module: nn.Module, given: tuple[Any, ...], out: Tensor) -> Tensor:  # noqa: ARG001
     """The output's value with the input's gradient."""
-    if not (torch.is_grad_enabled() and given[0].requires_grad):
+    alike = given and isinstance(given[0], Tensor) and isinstance(out, Tensor) and given[0].shape == out.shape
+    if not (alike and torch.is_grad_enabled() and given[0].requires_grad):
         return out
     return replaced(given[0], out.detach())

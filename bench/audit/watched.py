@@ -41,7 +41,7 @@ def watched(case: Case, *, name: str, options: Mapping[str, Any], cost: float, s
         return Checked([Finding("silent successes", 0.0, 0.0, "pass", sentence="nothing to attack")])
     watch = Watch(len(chosen))
     try:
-        tried = case.attack(name, chosen, case.epsilons[level], options, watch=watch)
+        tried = case.attack(name, chosen, case.epsilons[level], options, watch=watch, budget=case.budget)
     except NoGradientError as error:
         sentence = f"the attack could not run: {error}"
         return Checked([Finding("runs", 0.0, 1.0, "fail", "masked", sentence, "use attacks that need no gradient")])

@@ -113,8 +113,9 @@ class Execution:
 
     def _task(self, job: Job) -> Task:
         states = {other: self.ledger.states[other] for other in job.awaited}
-        inputs = {other: str(state.path) for other, state in states.items() if state.status == "ok"}
-        return Task(job.id, job.kind, job.work, inputs, str(self.ledger.output(job)), job.timeout)
+        # absolute: a user's code may change the working directory
+        inputs = {other: str(state.path.absolute()) for other, state in states.items() if state.path is not None}
+        return Task(job.id, job.kind, job.work, inputs, str(self.ledger.output(job).absolute()), job.timeout)
 
     def _state(self, job: Job, key: str, result: Result) -> JobState:
         if result.status != "ok":

@@ -38,7 +38,7 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
     from bench.engine.work import JOBS
     from bench.engine.work.calling import out_of_memory
     from bench.engine.work.memory import PeakMemory
-    from bench.engine.work.seeding import seeded
+    from bench.engine.work.seeding import seeded, undisturbed
 
     memory = PeakMemory(place.device)
     started = time.perf_counter()
@@ -52,11 +52,11 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
     place.inputs, place.report = task.inputs, report
     place.outputs = [Path(part["output"]) for part in task.together] or [Path(task.output)]
     try:
-        with seeded(0):
+        with undisturbed(), seeded(0):
             import_ahead(task.work)
         if task.together:
             return _together(task, place, result)
-        with seeded(_seed(task)):
+        with undisturbed(), seeded(_seed(task)):
             made = JOBS[task.kind](task.work, place)
         return _written(task, result("ok"), made)
     except BenchError as error:

@@ -42,6 +42,9 @@ COLUMNS = (
     Column("quoted_source", "source", "text", "where the quoted figure is from"),
     Column("row_verdict", "row verdict", "text", "was the attack strong enough; unaudited: nobody has checked"),
     Column("model_verdict", "model verdict", "text", "can its robustness be trusted; unaudited: nobody has checked"),
+    Column(
+        "at_most", "at most", "number", "what robust accuracy is at most, where an audit knows more samples to fall"
+    ),
     Column("reason", "reason", "text", "what the verdicts follow from, and what to try next"),
     Column("status", "status", "text", "how the jobs behind the row ended"),
     Column("message", "message", "text", "what went wrong, or what a reader must know"),

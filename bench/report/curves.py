@@ -15,7 +15,7 @@ from matplotlib.ticker import PercentFormatter
 
 from bench.report import figures
 from bench.report.ranking import worst_cases
-from bench.results.row import Row
+from bench.results.row import MASKED, SUSPECT, Row
 from bench.suite import names
 from bench.suite.schema import Robustness
 from bench.suite.spec import Suite
@@ -41,6 +41,7 @@ def curves(suite: Suite, rows: Sequence[Row]) -> list[Plot]:
     worst = [row for row in worst_cases(suite, rows) if not math.isnan(row.value)]
     clean = [row for row in rows if row.attack == names.CLEAN and not math.isnan(row.value)]
     colour = dict(zip(suite.models, figures.colours(len(suite.models)), strict=True))
+    hidden = {(row.evaluation, row.model): row.model_verdict for row in worst if row.model_verdict in (SUSPECT, MASKED)}
     plots = []
     for name, block in suite.evaluations.items():
         if not isinstance(block, Robustness):
@@ -58,7 +59,8 @@ def curves(suite: Suite, rows: Sequence[Row]) -> list[Plot]:
                 f"{model}: " + ", ".join(f"{value:.1%} at {epsilon:.3g}" for epsilon, value, _, _ in points)
                 for model, points in lines.items()
             )
-            plots.append(Plot(name, _draw(name, title, lines, colour), summary))
+            marked = {model: hidden.get((name, model), "") for model in lines}
+            plots.append(Plot(name, _draw(name, title, lines, colour, marked), summary))
     return plots
 
 
@@ -73,8 +75,13 @@ def _points(clean: Sequence[Row], attacked: Sequence[Row]) -> Points:
 
 
 def _draw(
-    name: str, title: str, lines: Mapping[str, Points], colour: Mapping[str, tuple[float, float, float]]
+    name: str,
+    title: str,
+    lines: Mapping[str, Points],
+    colour: Mapping[str, tuple[float, float, float]],
+    marked: Mapping[str, str],
 ) -> Markup:
+    """The plot; lines of models that hide something, by their verdict, are dotted."""
     frame = pd.DataFrame(
         [(model, *point) for model, points in lines.items() for point in points],
         columns=["model", "epsilon", "value", "low", "high"],
@@ -86,7 +93,9 @@ def _draw(
         axes = figure.subplots()
         sns.lineplot(
             frame, x="epsilon", y="value", hue="model", palette=dict(colour), hue_order=list(lines),
-            marker="o", markersize=4, markeredgewidth=0, linewidth=1.5, errorbar=None, legend=False, clip_on=False,
+            style="model", dashes={model: (1, 2) if marked[model] else "" for model in lines},
+            markers=dict.fromkeys(lines, "o"),
+            markersize=4, markeredgewidth=0, linewidth=1.5, errorbar=None, legend=False, clip_on=False,
             ax=axes,
         )  # fmt: skip
         for model, part in frame.groupby("model"):
@@ -100,7 +109,8 @@ def _draw(
         sns.despine(ax=axes, left=True)
         places = _apart([points[-1][1] for points in lines.values()], 0.075 * _HEIGHT / height)
         for model, place in zip(lines, places, strict=True):
-            axes.text(1.03, place, model, color=colour[model], va="center", transform=axes.get_yaxis_transform())
+            said = f"{model} ({marked[model]})" if marked[model] else model
+            axes.text(1.03, place, said, color=colour[model], va="center", transform=axes.get_yaxis_transform())
         return figures.svg(figure, f"curve-{name}")
 
 

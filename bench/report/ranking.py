@@ -72,7 +72,7 @@ def rankings(suite: Suite, rows: Sequence[Row]) -> list[Ranking]:
 
 def _attacks(suite: Suite, evaluation: str) -> tuple[str, ...]:
     block = suite.evaluations[evaluation]
-    return tuple(use.label for use in block.attacks) if isinstance(block, Robustness) else ()
+    return tuple(names.attack_parts(block)) if isinstance(block, Robustness) else ()
 
 
 def standing(row: Row) -> tuple[int, float]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from bench.engine.store import write_whole
 from bench.errors import UsageError
 from bench.results import gate_reports, snapshot
 from bench.results.gating import Gate, gate
+from bench.results.row import MASKED, SUSPECT
 from bench.results.snapshot import Snapshot
 
 FOLDER = Path("baselines")
@@ -39,7 +41,14 @@ def write(run_folder: Path, output: Path | None = None) -> str:
             f"({first.status}: {first.message}); a baseline needs all of them, so finish the run first"
         )
     write_whole(path, snapshot.to_json(run.only_gated()).encode())
-    return f"wrote {path}: {len(run.gated)} rows of {run.suite} on {run.device}"
+    hiding = [row for row in run.gated if run.rows[row].model_verdict in (SUSPECT, MASKED)]
+    warning = ""
+    if hiding:
+        warning = (
+            f"\n{len(hiding)} of them are of models that are masked or suspect, the first is {hiding[0]}: their "
+            f"figures say little, and an honest model may look worse beside them"
+        )
+    return f"wrote {path}: {len(run.gated)} rows of {run.suite} on {run.device}{warning}"
 
 
 def judge(
@@ -79,7 +88,11 @@ def judge(
     write_whole(junit or folder / "gate.xml", text.encode())
     write_whole(markdown or folder / "gate.md", summary.encode())
     page = os.environ.get("GITHUB_STEP_SUMMARY")
-    if page:
+    if not page:
+        return found
+    try:
         with Path(page).open("a", encoding="utf-8") as file:
             file.write(summary)
+    except OSError as error:  # the answer is there all the same
+        return replace(found, notes=(*found.notes, f"the summary could not be added to $GITHUB_STEP_SUMMARY: {error}"))
     return found

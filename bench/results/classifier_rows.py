@@ -13,7 +13,7 @@ from bench.results.classified import Classified, common_samples, read_classified
 from bench.results.figures import invalid_note
 from bench.results.reading import Reader, Trouble
 from bench.results.row import TRUSTED, Row
-from bench.results.verdicts import Judged, judge, row_verdict
+from bench.results.verdicts import Judged, judge, known_bound, row_verdict
 from bench.suite import names
 from bench.suite.jobs import Cell
 from bench.suite.schema import Robustness, Transfer
@@ -135,6 +135,7 @@ class _Reading:
             yield from (replace(row, reason=unaudited) for row in rows)
             return
         order = sorted(self.block.threat.epsilon)
+        robust = [use.label for use in self.block.metrics if use.name == "robust_accuracy"]
         parts = [part for part in outcomes if part not in (names.WORST_CASE, names.RESCUE)]
         tried = outcomes.get(names.RESCUE, [])
         rescued = bool(tried) and all(trial.tried for trial in tried)
@@ -146,8 +147,11 @@ class _Reading:
                     judged, row.epsilon, order.index(row.epsilon), outcomes[row.attack], outcomes[names.WORST_CASE],
                     parts=parts if whole else [row.attack], rescued=rescued and whole,
                 )  # fmt: skip
+            bound = math.nan
+            if verdict and row.metric in robust:
+                bound = known_bound(judged, order.index(row.epsilon), outcomes[row.attack], outcomes[names.WORST_CASE])
             said = [f"{kind}: {text}" for kind, text in (("row", reason), ("model", judged.reason)) if text]
-            yield replace(row, row_verdict=verdict, model_verdict=judged.verdict, reason="; ".join(said))
+            yield replace(row, row_verdict=verdict, model_verdict=judged.verdict, at_most=bound, reason="; ".join(said))
 
     def clean(self, model: str, outcomes: list[Classified] | None, trouble: Trouble | None) -> Row:
         """The row before any attack."""
@@ -217,4 +221,6 @@ def _message(outcomes: Sequence[Classified], level: int) -> str:
 
 def _tried(words: Sequence[str]) -> str:
     """What a rescue did."""
-    return f"tried on what stood: {'; '.join(words)}" if words else "nothing is masked, so nothing was tried"
+    return (
+        f"tried on what stood: {'; '.join(words)}" if words else "nothing is masked: only what checks broke is counted"
+    )

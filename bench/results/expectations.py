@@ -92,4 +92,6 @@ def exit_code(rows: Sequence[Row], findings: Sequence[Finding], wanted: Collecti
         return 3
     if any(finding.row in wanted and finding.verdict == "missed" for finding in findings):
         return 1
+    if any(finding.row in wanted and finding.verdict == "unknown" for finding in findings):
+        return 3
     return 0

@@ -180,11 +180,11 @@ def _decide(pair: Pair, p_drop: float, p_gain: float, level: float, rows: int) -
     answer: Answer
     if found.drop > tolerance + 1e-12:
         answer = "regression" if p_drop <= level else "inconclusive"
-        sentence = f"{_changed(pair, found)}; p = {p_drop:.2g}{over}"
+        sentence = f"{_changed(pair, found)}; {_chance(p_drop)}{over}"
         if answer == "inconclusive":
             sentence += f", which may be chance{_could_see(pair, found, level / rows)}"
     elif p_gain <= level and found.drop < 0:
-        answer, sentence = "improved", f"{_changed(pair, found)}; p = {p_gain:.2g}{over}"
+        answer, sentence = "improved", f"{_changed(pair, found)}; {_chance(p_gain)}{over}"
     else:
         answer = "pass"
         sentence = _changed(pair, found) + _could_see(pair, found, level / rows)
@@ -203,6 +203,11 @@ def _comparison(
 ) -> Comparison:
     figures = (pair.before.value, pair.now.value)
     return Comparison(pair.row, answer, sentence + pair.note, *figures, how, found.n, lost, gained, p)
+
+
+def _chance(p: float) -> str:
+    """A probability in words; Holm's are rounded to twelve places."""
+    return f"p = {p:.2g}" if p >= 1e-11 else "p < 1e-11"
 
 
 def _names(pair: Pair, sign: int) -> tuple[str, ...]:
@@ -241,12 +246,20 @@ def _with_verdicts(comparison: Comparison, now: Snapshot, before: Snapshot) -> C
         sentence = f"its attack is broken now, by the audit, and was {earlier.row_verdict}; {comparison.sentence}"
         return replace(comparison, answer="incomparable", sentence=sentence)
     if found.model_verdict == UNAUDITED != earlier.model_verdict:
-        sentence = f"nobody audited it now, and the model was {earlier.model_verdict} before; {comparison.sentence}"
+        sentence = (
+            f"nobody audited it now, and the model was {earlier.model_verdict} before: put `audit:` back, or write the "
+            f"baseline anew with `bench baseline`; {comparison.sentence}"
+        )
         return replace(comparison, answer="incomparable", sentence=sentence)
     audited = UNAUDITED not in (found.model_verdict, earlier.model_verdict)
     if audited and RANK[found.model_verdict] > RANK[earlier.model_verdict]:
         sentence = f"the model is {found.model_verdict} now and was {earlier.model_verdict}; {comparison.sentence}"
         return replace(comparison, answer="regression", sentence=sentence)
+    if comparison.answer in ("regression", "inconclusive") and earlier.model_verdict in (SUSPECT, MASKED):
+        sentence = (
+            f"{comparison.sentence}; the model was {earlier.model_verdict} before, so that its figure said little"
+        )
+        return replace(comparison, sentence=sentence)
     if comparison.answer == "improved" and found.model_verdict in (SUSPECT, MASKED):
         sentence = f"{comparison.sentence}, which says little of a model that is {found.model_verdict}"
         return replace(comparison, answer="pass", sentence=sentence)
@@ -263,12 +276,13 @@ def _with_cost(comparison: Comparison, now: Snapshot, before: Snapshot) -> Compa
     found, earlier = now.rows[comparison.row], before.rows[comparison.row]
     if len(comparison.gained) > _MORE_STANDING * comparison.n:
         return comparison  # what stands costs an attack more than what falls
+    forwards, backwards = (_passes(comparison.row, kind, now, before) for kind in ("forwards", "backwards"))
     # a CPU's is the whole process's, libraries included
     by_memory = now.device == before.device and (now.device == "cuda" or _alike_on_cpus(now, before))
     complaints = []
     for name, share, then, here in (
-        ("forward passes a sample", now.passes, earlier.forwards, found.forwards),
-        ("backward passes a sample", now.passes, earlier.backwards, found.backwards),
+        ("forward passes a sample", now.passes, *forwards),
+        ("backward passes a sample", now.passes, *backwards),
         ("MiB of memory", now.memory if by_memory else None, earlier.memory, found.memory),
     ):
         if share is not None and here > then * (1 + share) + 0.5:
@@ -276,7 +290,21 @@ def _with_cost(comparison: Comparison, now: Snapshot, before: Snapshot) -> Compa
             complaints.append(f"it needs {here:,.4g} {name}, {then:,.4g} before{growth}")
     if not complaints:
         return comparison
-    return replace(comparison, answer="regression", sentence="; ".join([comparison.sentence, *complaints]))
+    return replace(comparison, answer="regression", sentence="; ".join([*complaints, comparison.sentence]))
+
+
+def _passes(row: str, kind: str, now: Snapshot, before: Snapshot) -> tuple[float, float]:
+    """Passes a sample before and now, over all radii of the row's attack that both runs gate.
+
+    One by one they say little: an attack begins at the largest radius, and what falls there is attacked again below.
+    """
+    place = row.split("/")
+    alike = [
+        name for name in now.gated
+        if name in before.rows and [*name.split("/")[:3], name.split("/")[-1]] == [*place[:3], place[-1]]
+    ]  # fmt: skip
+    sums = [sum(getattr(run.rows[name], kind) for name in alike) for run in (before, now)]
+    return sums[0], sums[1]
 
 
 def _gone(row: str, new: Sequence[str], now: Snapshot, before: Snapshot) -> Comparison:

@@ -80,7 +80,7 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
     found = now.rows[row]
     if found.status != "ok" or math.isnan(found.value):
         reason = f"{found.status}: {found.message}" if found.status != "ok" else f"no figure: {found.message}"
-        return Comparison(row, "not-measured", f"not measured: {reason}")
+        return Comparison(row, "not-measured", reason)
     if found.direction == "neither":
         sentence = "its metric has no better direction, so that nothing can be a drop; leave it out of the suite's gate"
         return Comparison(row, "incomparable", sentence, now=found.value)
@@ -97,9 +97,9 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
         return Comparison(row, "different-data", sentence, *figures)
     if found.method != earlier.method:
         sentence = (
-            "it is measured in another way than in the baseline (the attacks, the metric, their options or versions, "
-            "the surrogate, the feature network or the number of samples); if that is meant, write the baseline anew "
-            "with `bench baseline`"
+            "it is measured in another way than in the baseline (the attacks, what a full audit adds to them, the "
+            "metric, their options or versions, the surrogate, the feature network or the number of samples); if that "
+            "is meant, write the baseline anew with `bench baseline`"
         )
         return Comparison(row, "incomparable", sentence, *figures)
     if found.direction != earlier.direction or bool(found.samples) != bool(earlier.samples):

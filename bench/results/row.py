@@ -39,6 +39,7 @@ class Row:
         quoted_source: That source.
         row_verdict: Whether the attack was adequate.
         model_verdict: Whether the model's robustness can be trusted.
+        at_most: What robust accuracy is at most, by all that is known to fall; NaN where the figure itself is.
         reason: What the verdicts follow from, and what to try next; empty where there is nothing to say.
         status: How the jobs behind it ended.
         message: What went wrong, or what a reader must know.
@@ -71,6 +72,7 @@ class Row:
     quoted_source: str = ""
     row_verdict: str = UNAUDITED
     model_verdict: str = UNAUDITED
+    at_most: float = math.nan
     reason: str = ""
     status: Status = "ok"
     message: str = ""

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UsageError
+from bench.results.row import RANK
 
 SCHEMA = 2
 """Version of snapshots and baselines."""
@@ -199,7 +200,7 @@ def read(path: Path) -> Snapshot:
         raise UsageError(
             where if path.is_dir() else f"expected a run folder or a baseline at {path}, found none"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} cannot be read as a snapshot: {error}") from None
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
@@ -212,14 +213,33 @@ def read(path: Path) -> Snapshot:
         gated = {key: Gated(**entry) for key, entry in content["gated"].items()}
         facts = {key: content[key] for key in ("suite", "device", "machine", "level", "passes", "memory", "samples")}
         return _checked(Snapshot(**facts, gated=gated, rows=rows, origin=content.get("origin", {})))
-    except (KeyError, TypeError, AttributeError, ValueError, zlib.error) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, MemoryError, zlib.error) as error:
         raise UsageError(
             f"{file} is no snapshot: {error}; write it anew with `bench run` or `bench baseline`"
         ) from None
 
 
 def _checked(snapshot: Snapshot) -> Snapshot:
-    """A snapshot all of whose values can be unpacked, and are of the samples that are named."""
+    """A snapshot whose facts are of their kinds, and whose values can be unpacked and are of the samples named.
+
+    Raises:
+        ValueError: They are not.
+    """
+    lacking = [row for row in snapshot.gated if row not in snapshot.rows]
+    if lacking:
+        raise ValueError(f"it gates '{lacking[0]}' and has no such row")
+    kinds = {"machine": Mapping, "origin": Mapping, "samples": Mapping, "suite": str, "device": str, "level": float}
+    wrong = [key for key, kind in kinds.items() if not isinstance(getattr(snapshot, key), kind)]
+    wrong += [key for key in ("passes", "memory") if not isinstance(getattr(snapshot, key), float | int | None)]
+    for rule in snapshot.gated.values():
+        wrong += [] if isinstance(rule.tolerance, float | int) else ["tolerance"]
+        wrong += [] if rule.compare in ("auto", "exact", "paired") else ["compare"]
+    for recorded in snapshot.rows.values():
+        figures = ("value", "low", "high", "forwards", "backwards", "memory")
+        wrong += [key for key in figures if not isinstance(getattr(recorded, key), float | int)]
+        wrong += [] if recorded.model_verdict in RANK else ["model_verdict"]
+    if wrong:
+        raise ValueError(f"its '{wrong[0]}' is none")
     for row in snapshot.rows:
         ids, trials = snapshot.ids(row), snapshot.values(row)
         if ids and any(len(values) != len(ids) for values in trials):

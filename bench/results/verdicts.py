@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,7 @@ class Judged:
         told: All findings.
         broken: Why an attack is called broken, by its label and the radius; of all radii, by None.
         found: For each trial the samples that checks showed can be broken, shape (E, n).
+        searched: For each trial the samples that AutoAttack took in a check, shape (E, n).
         passes: Forward passes plus two a backward pass that the checks made.
     """
 
@@ -55,6 +57,7 @@ class Judged:
     told: tuple[Told, ...]
     broken: Mapping[tuple[str, float | None], str]
     found: tuple[NDArray[np.bool_], ...]
+    searched: tuple[NDArray[np.bool_], ...]
     passes: float
 
     def why_broken(self, label: str, epsilon: float) -> str:
@@ -74,7 +77,7 @@ def judge(
         absent: Jobs of checks that could not run and that the verdict can do without.
     """
     told: list[Told] = []
-    found = [np.zeros_like(trial.reached) for trial in outcomes]
+    found, searched = ([np.zeros_like(trial.reached) for trial in outcomes] for _ in range(2))
     passes = 0.0
     for label, job in audit.planted.items():
         if job in absent:
@@ -89,14 +92,18 @@ def judge(
             passes += record.meta["forwards"] + 2 * record.meta["backwards"]
             if "found" in record.arrays:
                 found[trial] |= record.arrays["found"]
+            if check == "autoattack":
+                searched[trial] |= record.arrays["took"]
     effects = [each.finding["effect"] for each in told]
     verdict = max((effect for effect in effects if effect in _WORSE), key=lambda effect: _WORSE[effect], default="")
     broken: dict[tuple[str, float | None], str] = {}
     for each in told:
         if each.finding["effect"] == BROKEN:
             broken.setdefault((each.attack, each.finding["epsilon"]), _said(each.finding))
-    reason = "" if not verdict else _reasons([each.finding for each in told if each.finding["effect"] == verdict])
-    return Judged(verdict or TRUSTED, reason, tuple(told), broken, tuple(found), passes)
+    quick = not any(check == "autoattack" for trial in audit.trials for check, _ in trial)
+    blamed = [each.finding for each in told if each.finding["effect"] == verdict]
+    reason = "" if not verdict else _reasons(blamed, quick=quick)
+    return Judged(verdict or TRUSTED, reason, tuple(told), broken, tuple(found), tuple(searched), passes)
 
 
 def row_verdict(
@@ -123,18 +130,19 @@ def row_verdict(
     broken = {part: why for part in parts if (why := judged.why_broken(part, epsilon))}
     if len(broken) == len(parts) and not rescued:
         return BROKEN, broken[parts[0]]
-    missed = n = standing = 0
-    for own, whole, found in zip(outcomes, everything, judged.found, strict=True):
+    missed = n = standing = unsearched = 0
+    for own, whole, found, searched in zip(outcomes, everything, judged.found, judged.searched, strict=True):
         missed += int(((whole.broken[level] | found[level]) & ~own.broken[level]).sum())
         standing += int((~own.broken[level]).sum())
+        unsearched += int((~own.broken[level] & ~searched[level]).sum())
         n += own.broken.shape[1]
     if worth_telling(missed, n):
         return TOO_WEAK, (
             f"{missed} of {n} samples that it leaves standing fall to other attacks of the evaluation or of the "
-            f"audit, so that its figure is too high by at least {missed / n:.1%}; try autoattack, or more steps and "
-            f"restarts"
+            f"audit, so that its figure is too high by at least {missed / n:.1%}"
+            + ("" if rescued else "; try autoattack, or more steps and restarts")
         )
-    if not rescued and (weak := _weak(judged, epsilon, parts)):
+    if unsearched and not rescued and (weak := _weak(judged, epsilon, parts)):
         return TOO_WEAK, weak
     if broken and not rescued:
         return TOO_WEAK, "; ".join(f"its attack '{part}' is broken: {why}" for part, why in broken.items())
@@ -142,6 +150,16 @@ def row_verdict(
         (first, *_) = (each.finding for each in judged.told if each.finding["effect"] == MASKED)
         return TOO_WEAK, f"the model hides its gradients, so that what stands is not shown to be robust; {_said(first)}"
     return ADEQUATE, ""
+
+
+def known_bound(judged: Judged, level: int, outcomes: Sequence[Classified], everything: Sequence[Classified]) -> float:
+    """What robust accuracy is at most at a radius, by all that is known to fall; NaN where the row counts all of it."""
+    parts = zip(outcomes, everything, judged.found, strict=True)
+    standing = [
+        (~own.broken[level], ~(own.broken[level] | whole.broken[level] | found[level])) for own, whole, found in parts
+    ]
+    here, known = (float(np.mean([pair[place] for pair in standing])) for place in (0, 1))
+    return known if known < here else math.nan
 
 
 def _weak(judged: Judged, epsilon: float, parts: Sequence[str]) -> str:
@@ -162,9 +180,13 @@ def _said(finding: Mapping[str, Any]) -> str:
     return f"{finding['sentence']}{advice}"
 
 
-def _reasons(findings: Sequence[Mapping[str, Any]]) -> str:
+def _reasons(findings: Sequence[Mapping[str, Any]], *, quick: bool) -> str:
     """The sentences of some findings, each once, with the first two pieces of advice."""
     sentences = list(dict.fromkeys(finding["sentence"] for finding in findings))
-    more = f"; and {len(sentences) - _TOLD} more findings" if len(sentences) > _TOLD else ""
-    advice = list(dict.fromkeys(finding["advice"] for finding in findings))[:2]
-    return "; ".join(sentences[:_TOLD]) + more + f". Next: {'; '.join(advice)}"
+    left = len(sentences) - _TOLD
+    more = f"; and {left} more finding{'' if left == 1 else 's'}" if left > 0 else ""
+    # the margin does not saturate: where its gradient is zero too, another loss is no way out
+    dead = any(finding["name"] == "zero gradients of the margin" for finding in findings)
+    advice = [finding["advice"] for finding in findings if not (dead and "saturate" in finding["advice"])]
+    told = [*dict.fromkeys(advice)][:2] + (["or set `audit: full`, which tries all this"] if quick else [])
+    return "; ".join(sentences[:_TOLD]) + more + f". Next: {'; '.join(told)}"

@@ -36,6 +36,8 @@ class Auditing:
             "start": first,
             "stop": end,
         }
+        if any(use.options.get("bpda") is True for use in block.attacks):
+            self.shared["bpda"] = True
         self.data = planner.inputs.data(block.data)
         self.attacks = {use.label: planner.inputs.component(use) for use in block.attacks}
         self.cells: dict[str, list[Cell]] = {}
@@ -145,13 +147,19 @@ class Auditing:
         made = self.several(crafted, optional=True)
         return made._replace(identity=[named, made.identity], work={**made.work, "names": named})
 
+    def made_for(self, model: str) -> list[str]:
+        """All that the evaluation's attacks crafted on the first trial of a model."""
+        cells = (cell for cell in self.cells[model] if cell.part != RESCUE)
+        return [self.crafted(job) for cell in cells for job in cell.trials[0]]
+
     def rescue(self, model: str, trial: int, checks: dict[tuple[str, str], str]) -> tuple[str, ...]:
         """What is tried on a model that the audit finds masked: crafting and verifying, one job a chunk of samples."""
         found = self.several([list(checks.values())], optional=True)
         others = [other for other in self.cells if other != model]
         surrogates = [self.planner.inputs.model(other, 0) for other in others]
-        eyes = together(surrogates, {"models": [surrogate.work for surrogate in surrogates]}, optional=True)
-        eyes = eyes._replace(identity=[others, eyes.identity])
+        proven = self.several([self.made_for(other) for other in others], optional=True)
+        eyes = together([*surrogates, proven], {"models": [surrogate.work for surrogate in surrogates]}, optional=True)
+        eyes = eyes._replace(identity=[others, eyes.identity], work={**eyes.work, **proven.work})
         uses = {name: ATTACKS[name].version for name in ("autoattack", "square", "l1-apgd", "pgd")}
         verified = []
         first, end = self.shared["start"], self.shared["stop"]
@@ -166,7 +174,7 @@ class Auditing:
                 **self.aims(jobs[:1]),
             }
             stop = min(start + CHUNK, end)
-            shared = {**self.shared, "start": start, "stop": stop, "version": 4, "uses": uses}
+            shared = {**self.shared, "start": start, "stop": stop, "first": first, "version": 6, "uses": uses}
             place = f"{self.name}/{model}/{trial}"
             weight = 500.0 * (stop - start) / CHUNK
             crafted = self.planner.job(

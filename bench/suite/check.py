@@ -201,6 +201,8 @@ class _SuiteCheck(Findings):
             if getattr(entry, key) and block is not None and getattr(block, "audit", "off") == "off":
                 name = entry.row.partition("/")[0]
                 self.add((*path, key), f"'{name}' is not audited; add `audit: quick` to it", at_key=True)
+        if entry.row_verdict and entry.row.split("/")[2:3] == [names.CLEAN]:
+            self.add((*path, "row_verdict"), "a row before any attack has no verdict on its attack", at_key=True)
 
     def ranges(self, suite: Suite) -> None:
         """Warn of radii wider than the data, and of defences made for another range."""

@@ -22,6 +22,11 @@ def nothing(model, x, goal, *, threat, draws):
     return x.clone()
 
 
+def endless(model, x, goal, *, threat, draws):
+    while True:
+        model(x)
+
+
 def last(model, x, goal, *, threat, draws):
     point = x.clone()
     for step in range(8):
@@ -29,6 +34,25 @@ def last(model, x, goal, *, threat, draws):
         (gradient,) = torch.autograd.grad(goal.loss(model(point)).sum(), point)
         point = threat.project(point.detach() + threat.epsilon / 6 * gradient.sign(), x)
     return point.detach()
+"""
+
+BACKWARD = """
+import torch
+from torch import nn
+
+
+class Refuse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.flatten(1)[:, :10].clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("no backward for you")
+
+
+def model():
+    return lambda x: Refuse.apply(x)
 """
 
 SUITE = """
@@ -177,7 +201,7 @@ def test_the_rescue_is_carried_by_the_worst_case(masks: Workshop) -> None:
     assert rows["wb/declared/pgd-40/linf-0.07/robust_accuracy"].value > worst.value + 0.05
     # nothing is tried on a model that can be trusted
     row = rows["wb/cnn/rescue/linf-0.07/robust_accuracy"]
-    assert (row.forwards, row.message) == (0, "nothing is masked, so nothing was tried")
+    assert (row.forwards, row.message) == (0, "nothing is masked: only what checks broke is counted")
     assert rows["wb/declared/rescue/linf-0.07/robust_accuracy"].message.startswith("tried on what stood: autoattack")
 
 
@@ -269,12 +293,49 @@ def test_a_budget_is_kept_by_more_of_the_same(masks: Workshop) -> None:
         assert record.meta["backwards"] <= 10 * 60
 
 
+def test_an_attack_that_only_a_budget_ends(masks: Workshop) -> None:
+    text = suite(CNN, attacks='"masks:endless"').replace("audit: quick", "audit: quick\n    budget: {forwards: 5}")
+    run = masks.run(text, "data.mnist.take=20")
+    assert run.exit_code == 0, [state.message for state in run.states.values() if state.message]
+
+
+def test_a_neighbour_that_cannot_be_attacked_takes_no_rescue_away(masks: Workshop) -> None:
+    masks.module("bad", BACKWARD)
+    run = masks.run(suite("stopped", 'bad: {kind: classifier, load: "bad:model"}', audit="full"), "data.mnist.take=20")
+    assert run.states["attack/wb/bad/0/pgd-40/0"].status == "failed"
+    assert run.states["rescue/wb/stopped/0/0"].status == "ok"
+    assert masks.rows(run)["wb/stopped/worst-case/linf-0.07/robust_accuracy"].status == "ok"
+
+
 def test_a_rescue_answers_what_one_late_check_has_found(masks: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Findings of every check count, the long ones and those on other models' examples included."""
     late = Finding("late", 1.0, 0.0, "fail", "masked", "seen late")
     monkeypatch.setattr("bench.audit.transferred.transferred", lambda *_, **__: Checked([late]))
     rows = masks.rows(masks.run(suite(CNN, audit="full"), "data.mnist.take=25"))
     assert rows["wb/cnn/rescue/linf-0.07/robust_accuracy"].message.startswith("tried on what stood: autoattack")
+
+
+def test_a_full_audit_counts_what_its_checks_broke(masks: Workshop) -> None:
+    """Of an honest model as well: its worst case is then what AutoAttack leaves of the samples it took."""
+    text = suite(PGD, epsilon="0.3", attacks="fgsm", audit="full")
+    text += """  reference:
+    kind: robustness
+    models: [cnn-pgd]
+    data: mnist
+    threat: {norm: linf, epsilon: 0.3}
+    attacks: [autoattack]
+"""
+    rows = masks.rows(masks.run(text, "data.mnist.take=60"))
+    worst = rows["wb/cnn-pgd/worst-case/linf-0.3/robust_accuracy"]
+    assert worst.value < rows["wb/cnn-pgd/fgsm/linf-0.3/robust_accuracy"].value
+    assert worst.value == pytest.approx(rows["reference/cnn-pgd/worst-case/linf-0.3/robust_accuracy"].value, abs=0.017)
+    assert (worst.model_verdict, worst.row_verdict) == ("trusted", "adequate")
+    assert rows["wb/cnn-pgd/fgsm/linf-0.3/robust_accuracy"].row_verdict == "too-weak"
+
+
+def test_stepping_over_a_declared_stage_is_no_masking(masks: Workshop) -> None:
+    run = masks.run(suite("declared", attacks="{pgd: {steps: 40, bpda: true}, as: pgd-bpda}"), "data.mnist.take=60")
+    assert verdicts(masks, run)["declared", "linf-0.07"][0] == "trusted"
 
 
 def test_a_run_that_ends_before_the_rescue_is_told_all_the_same(masks: Workshop) -> None:

@@ -26,7 +26,6 @@ from bench.audit.transferred import transferred
 from bench.audit.unblocked import blockers, unblocked
 from bench.audit.watched import watched
 from bench.defenses.stage import Stage
-from bench.errors import ModelError
 
 CaseOf = Callable[..., Case]
 PGD = {"name": "pgd", "options": {"steps": 20}, "cost": 60.0}
@@ -115,6 +114,18 @@ class TestGradients:
         assert case.spent == {"forwards": 20.0, "backwards": 20.0}
 
 
+class TestDeclaredStages:
+    def test_they_hide_nothing_from_who_steps_over_them(self, case_of: CaseOf, hidden: Any) -> None:
+        model = hidden(Stage(stopped)).eval()
+        case = case_of(model, epsilons=(0.01,), attacks=[("apgd-ce", {"bpda": True}), ("apgd-t", {"bpda": True})])
+        case.bpda = True
+        for check in (gradients, radii, rescaled, stronger):
+            assert effects(check(case)) == set()
+        blind = case_of(model, epsilons=(0.01,))
+        assert effects(gradients(blind)) == {"masked"}
+        assert "masked" in effects(radii(blind))
+
+
 class TestAnswers:
     def test_of_a_random_model(self, case_of: CaseOf, hidden: Any) -> None:
         checked = answers(case_of(hidden(noisy).eval()))
@@ -163,9 +174,9 @@ class TestStronger:
         assert effects(checked) == {"too-weak"}
         assert checked.found is not None
         assert checked.took is not None
-        assert not (checked.found & case.broken).any()
-        assert not (checked.found & ~checked.took).any()
-        at = checked.found[1].sum()
+        assert not (checked.found.flags & case.broken).any()
+        assert not (checked.found.flags & ~checked.took).any()
+        at = checked.found.flags[1].sum()
         assert f"breaks {at} of the {checked.took[1].sum()} samples" in checked.findings[1].sentence
 
     def test_more_steps_and_restarts(self, case_of: CaseOf, hidden: Any) -> None:
@@ -202,7 +213,7 @@ class TestWithoutGradients:
         case, open_case = case_of(hidden(stopped).eval(), count=1000), case_of(hidden().eval(), count=1000)
 
         def examples(level: int, chosen: Any) -> Tensor:
-            return open_case.attack("apgd-ce", chosen, open_case.epsilons[level], {}).examples
+            return torch.from_numpy(open_case.attack("apgd-ce", chosen, open_case.epsilons[level], {}).examples)
 
         checked = transferred(case, stronger(case), others=[("open", examples)])
         assert effects(checked) == {"masked"}
@@ -262,7 +273,7 @@ class TestRescue:
     def rescued(self, case: Case, others: Any = ()) -> tuple[float, list[str]]:
         """The share that still stands at the largest radius, and what was tried."""
         x, y = case.batch(np.arange(len(case.ids)))
-        tried = rescue(case, x, y, others)
+        tried = rescue(case, x, y, [], others)
         with torch.no_grad():
             broken = case.model(tried.examples[-1]).argmax(1) != y
         return float((~(broken.numpy() | case.broken[-1])).mean()), tried.names
@@ -304,6 +315,21 @@ class TestRescue:
         assert share == pytest.approx(self.reference(case_of, hidden), abs=0.08)
         assert names[-1] == "transfer from open"
 
+    def test_what_checks_broke_is_taken_first(self, case_of: CaseOf, hidden: Any) -> None:
+        """Of a model that hides nothing, that alone."""
+        case = case_of(hidden().eval(), epsilons=(0.004, 0.01), attacks=[("fgsm", {})])
+        found = stronger(case).found
+        assert found.flags.any()
+        x, y = case.batch(np.arange(len(case.ids)))
+        tried = rescue(case, x, y, [found], [], masked=False)
+        with torch.no_grad():
+            broken = np.stack([(case.model(level).argmax(1) != y).numpy() for level in tried.examples])
+        assert np.array_equal(broken & ~case.broken, found.flags & ~case.broken)
+        assert tried.names == []
+        part = found.within(50, 120)
+        assert np.array_equal(part.flags, found.flags[:, 50:120])
+        assert len(part.examples()) == part.flags.sum()
+
     def test_what_did_not_run_is_not_named(self, case_of: CaseOf, hidden: Any) -> None:
         """Under l1 no attack of ours does without a gradient."""
         _, names = self.rescued(case_of(hidden(cut).eval(), norm="l1", epsilons=(0.2,), attacks=[]))
@@ -313,14 +339,14 @@ class TestRescue:
 
     def test_another_model_that_fails_is_told_and_done_without(self, case_of: CaseOf, hidden: Any) -> None:
         def failing(x: Tensor) -> Tensor:
-            raise ModelError("out of order")
+            raise ValueError("out of order")
 
         _, names = self.rescued(case_of(hidden().eval()), [("bad", failing), ("open", hidden().eval())])
         assert names[1:] == ["nothing from bad (out of order)", "transfer from open"]
 
     def test_what_it_comes_to_does_not_depend_on_the_batch(self, case_of: CaseOf, hidden: Any) -> None:
         whole, parts = (
-            rescue(case, *case.batch(np.arange(60)), [("open", hidden().eval())])
+            rescue(case, *case.batch(np.arange(60)), [], [("open", hidden().eval())])
             for case in (case_of(hidden(after=lambda z: 1e4 * z).eval(), count=60, width=width) for width in (60, 7))
         )
         assert torch.equal(whole.examples, parts.examples)
@@ -344,6 +370,27 @@ class TestUnblocked:
             model[0].weight.fill_(-1.0)
             model[0].bias.fill_(-1.0)
         assert blockers(model, torch.rand(2, 1, 4, 4)) == []
+
+    def test_a_model_that_cannot_be_looked_into(self) -> None:
+        class Choosy(nn.Module):
+            def forward(self, x: Tensor) -> Tensor:
+                raise ValueError(f"not {len(x)} of them")
+
+        assert blockers(Choosy(), torch.rand(2, 3)) == []
+
+    def test_a_module_that_is_called_in_another_way_too(self) -> None:
+        """Straight through where it keeps the shape, itself elsewhere."""
+
+        class Wide(nn.Module):
+            def forward(self, x: Tensor, times: int = 1) -> Tensor:
+                return x.round().repeat(1, times)
+
+        wide = Wide()
+        x = torch.rand(2, 3, requires_grad=True)
+        with unblocked([wide]):
+            assert wide(x=x).shape == (2, 3)
+            assert wide(x, times=2).shape == (2, 6)
+            assert torch.autograd.grad(wide(x).sum(), x)[0].tolist() == [[1.0] * 3] * 2
 
     def test_a_plain_function_cannot_be_looked_into(self) -> None:
         assert blockers(lambda x: x.round(), torch.rand(2, 3)) == []

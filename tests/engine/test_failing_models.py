@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
+
+from tests.conftest import TOY_SUITE
 
 if TYPE_CHECKING:
     from tests.conftest import Workshop
+
+RUDE = """
+import os
+import torch
+from toy import linear
+
+
+def model():
+    os.chdir("/")
+    torch.set_default_dtype(torch.float64)
+    return linear()
+"""
 
 MODULE = """
 import sys
@@ -167,3 +183,16 @@ def test_a_message_of_many_lines_stays_a_line(models: Workshop) -> None:
     assert "one two\\udc80 xxx" in row.message
     assert len(row.message) <= 1000
     assert len((run.folder / "leaderboard.csv").read_text().splitlines()) == len(run.rows) + 1
+
+
+def test_what_one_model_does_to_the_process_no_other_gets_to_feel(toy: Workshop) -> None:
+    """A working directory or a default type of tensors that somebody's code changes."""
+    toy.module("rude", RUDE)
+    text = TOY_SUITE.replace("  lin: {", '  rude: {kind: classifier, load: "rude:model"}\n  lin: {')
+    text = text.replace("models: [lin]", "models: [rude, lin]")
+    here = Path.cwd()
+    run = toy.run(text, store="store", out="out")
+    assert Path.cwd() == here
+    assert torch.get_default_dtype() == torch.float32
+    assert {row.status for row in run.rows if row.model == "lin"} == {"ok"}
+    assert (toy.folder / "out" / "leaderboard.csv").exists()

@@ -108,7 +108,9 @@ def test_a_record_that_is_gone(mixed: Workshop) -> None:
 def test_another_store(mixed: Workshop) -> None:
     before = tables(mixed.folder / "out")
     (mixed.folder / "store").rename(mixed.folder / "elsewhere")
-    assert all(row.status != "ok" for row in report(mixed.folder / "out").rows)
+    with pytest.raises(UsageError, match=r"has no record of this run: name the store .* nothing was written"):
+        report(mixed.folder / "out")
+    assert tables(mixed.folder / "out") == before
     report(mixed.folder / "out", mixed.folder / "elsewhere")
     assert tables(mixed.folder / "out") == before
 

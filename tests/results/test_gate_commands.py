@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -103,11 +103,47 @@ def test_what_cannot_be_done_is_said(measured: Workshop, words: list[str], code:
     assert (ended.returncode, message in ended.stderr) == (code, True), ended.stderr
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"machine": None}, {"passes": "x"}, {"level": "x"}, {"gated": {"nowhere": {}}},
+        {"rows": {ROW: {"value": "0.9"}}},
+        {"rows": {ROW: {"model_verdict": "pending"}}}, {"gated": {ROW: {"compare": "sometimes"}}},
+        {"gated": {ROW: {"tolerance": "x"}}}, {"rows": {ROW: {"values": ["bits 99999999999999 oA=="]}}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_damaged_baseline_is_said_to_be(measured: Workshop, change: dict[str, Any]) -> None:
+    whole = json.loads((measured.folder / "base.json").read_text())
+    for key, value in change.items():
+        if key == "rows":
+            for row, facts in value.items():
+                whole["rows"][row] |= facts
+        else:
+            whole[key] = value
+    (measured.folder / "bad.json").write_text(json.dumps(whole))
+    ended = measured.shell("gate", "out", "--baseline", "bad.json")
+    assert (ended.returncode, "bad.json is no snapshot" in ended.stderr) == (2, True), ended.stderr
+
+
+def test_a_summary_that_cannot_be_written(measured: Workshop) -> None:
+    ended = measured.shell("gate", "out", "--baseline", "base.json", GITHUB_STEP_SUMMARY=str(measured.folder))
+    assert ended.returncode == 0
+    assert "note: the summary could not be added" in ended.stdout
+
+
+def test_a_store_that_is_gone_leaves_the_figures(measured: Workshop) -> None:
+    before = (measured.folder / "out" / "leaderboard.csv").read_text()
+    ended = measured.shell("report", "out", "--store", "nowhere")
+    assert (ended.returncode, "has no record of this run" in ended.stderr) == (2, True)
+    assert (measured.folder / "out" / "leaderboard.csv").read_text() == before
+
+
 def test_a_part_of_a_run_is_not_measured(measured: Workshop) -> None:
     measured.run(out=measured.folder / "part", only="wb/lin/fgsm/*")
     ended = measured.shell("gate", "part", "--baseline", "base.json")
     assert ended.returncode == 3
-    assert "not measured: not-run: left out by --only" in ended.stdout
+    assert "not-run: left out by --only" in ended.stdout
 
 
 def test_what_the_suite_gates(toy: Workshop) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.results import gate_reports
 from bench.results.gating import Gate, gate
-from bench.results.snapshot import Gated
+from bench.results.snapshot import Gated, Snapshot
 from tests.results.snapshots import ONE_MACHINE, ROW, recorded, run_of, snapshot
 
 
@@ -211,6 +211,18 @@ class TestCost:
         assert only(found) == ("regression", 1)
         assert word in found.rows[0].sentence
 
+    def test_passes_move_between_radii(self) -> None:
+        """What falls at a large radius is attacked again at a small one: only all radii together say anything."""
+        radii = [ROW, ROW.replace("linf-0.3", "linf-0.1")]
+        names = [str(index) for index in range(10)]
+
+        def run(large: float, small: float) -> Snapshot:
+            rows = zip(radii, (large, small), strict=True)
+            return snapshot({row: recorded([[1] * 10], names, forwards=cost) for row, cost in rows}, {"10": names})
+
+        assert gate(run(20, 50), run(50, 20)).exit_code() == 0
+        assert gate(run(50, 50), run(50, 20)).exit_code() == 1
+
     def test_a_little_more_is_not(self) -> None:
         assert only(gate(run_of([1] * 10, forwards=11.0, memory=800.0), run_of([1] * 10))) == ("pass", 0)
 
@@ -236,7 +248,7 @@ class TestWhatCannotBeCompared:
         now = run_of([1] * 10, status="failed", message="the model raised", value=math.nan)
         found = gate(now, run_of([1] * 10))
         assert (only(found), found.rows[0].sentence) == (
-            ("not-measured", 3), "not measured: failed: the model raised"
+            ("not-measured", 3), "failed: the model raised"
         )  # fmt: skip
 
     def test_a_new_row_among_others_passes_aloud(self) -> None:

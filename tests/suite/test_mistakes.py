@@ -307,3 +307,12 @@ def test_rows_are_as_many_as_an_option_says(valid: str, mistakes: Mistakes) -> N
     assert "evaluations.modes.metrics.1.collapse_region.packs: expected a number of at least 2, found 1" in few
     (many,) = mistakes(text.replace("packs: 3", "packs: 7"))
     assert "packs: expected a number of at most 6, found 7" in many
+
+
+def test_a_row_before_any_attack_has_no_verdict_on_it(valid: str, mistakes: Mistakes) -> None:
+    text = valid.replace("timeout: 10m", "timeout: 10m\n    audit: quick", 1).replace(
+        "expect:\n", "expect:\n  - {row: whitebox/softmax/clean/none/accuracy, min: 0, row_verdict: [adequate]}\n"
+    )
+    assert mistakes(text) == [
+        "s.yaml:52:57: expect.0.row_verdict: a row before any attack has no verdict on its attack"
+    ]

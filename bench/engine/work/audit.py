@@ -15,7 +15,7 @@ from bench.attacks.budget import Budget
 from bench.attacks.curve import MISCLASSIFIED
 from bench.audit.case import Case, Chosen
 from bench.audit.catalogue import CHECKS
-from bench.audit.finding import LEVELS, Checked, Probed
+from bench.audit.finding import LEVELS, Checked, Found, Probed
 from bench.audit.planted import planted
 from bench.audit.rescue import rescue as rescue_from
 from bench.data.samples import Samples
@@ -23,7 +23,6 @@ from bench.engine.store import Record
 from bench.engine.work.calling import classifier
 from bench.engine.work.classify import chunk, threat_of
 from bench.engine.work.workplace import Workplace
-from bench.errors import BenchError
 from bench.suite.jobs import CHUNK
 
 
@@ -48,7 +47,9 @@ def audit(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
 
 def _left(checked: Checked, spent: Mapping[str, float]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     facts = {"findings": [asdict(finding) for finding in checked.findings], **spent}
-    arrays: dict[str, NDArray[Any]] = {} if checked.found is None else {"found": checked.found}
+    arrays: dict[str, NDArray[Any]] = {}
+    if checked.found is not None:
+        arrays |= {"found": checked.found.flags, "examples": checked.found.examples()}
     arrays |= {"took": checked.took} if isinstance(checked, Probed) else {}
     # equal findings have equal contents: what other jobs make of them depends on these and not on the minute
     grades = [LEVELS.index(finding.level) for finding in checked.findings]
@@ -59,7 +60,8 @@ def _left(checked: Checked, spent: Mapping[str, float]) -> tuple[dict[str, Any],
 
 def _probed(record: Record) -> Probed:
     """What an earlier check left for this one."""
-    return Probed((), found=record.arrays["found"], took=record.arrays["took"])
+    found = Found.of(record.arrays["found"], record.arrays["examples"])
+    return Probed((), found=found, took=record.arrays["took"])
 
 
 def _planted(work: Mapping[str, Any], place: Workplace) -> Checked:
@@ -128,6 +130,7 @@ def _case(work: Mapping[str, Any], place: Workplace) -> Case:
         passes=sum(map(_cost, attacks)),
         batched=place.batched,
         budget=_budget(work),
+        bpda=work.get("bpda", False),
         targets=targets,
     )
 
@@ -164,7 +167,7 @@ def _others(others: Mapping[str, Any], place: Workplace) -> list[tuple[str, Call
 
 
 def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Attack a masked model by other means; an outcome without examples where nothing is masked."""
+    """What the checks broke, and for a masked model what falls to other means."""
     records = [place.record(job) for jobs in work["checks"]["jobs"] for job in jobs if job in place.inputs]
     effects = {finding["effect"] for record in records for finding in record.meta["findings"]}
     case = _case(work, place)
@@ -174,8 +177,16 @@ def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     known = np.full((levels, len(x)), MISCLASSIFIED, np.uint8)
     costs = np.zeros((2, levels, len(x)), np.float32)
     facts: dict[str, Any] = {"epsilon": list(case.epsilons), "tried": []}
-    if effects & {"masked", "suspect"}:
-        tried = rescue_from(case, x, y, _surrogates(work["others"]["models"], place), place.report)
+    first = work["start"] - work["first"]
+    known_falls = [
+        Found.of(record.arrays["found"], record.arrays["examples"]).within(first, first + len(x))
+        for record in records
+        if "found" in record.arrays
+    ]
+    masked = bool(effects & {"masked", "suspect"})
+    if masked or any(found.flags.any() for found in known_falls):
+        others = _surrogates(work["others"], place) if masked else []
+        tried = rescue_from(case, x, y, known_falls, others, place.report, masked=masked)
         examples, known, costs = tried.examples, tried.known, tried.costs
         facts["tried"] = tried.names
     arrays = {
@@ -190,14 +201,11 @@ def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     return facts, arrays
 
 
-def _surrogates(models: Sequence[Mapping[str, Any]], place: Workplace) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
-    """The other models that can be had; what is wrong with one of them is told where it is evaluated."""
-    found = []
-    for work in models:
-        if work.get("weights_job", "") not in ("", *place.inputs):
-            continue
-        try:
-            found.append((work["name"], classifier(place.model(work), work["name"])))
-        except BenchError:
-            continue
-    return found
+def _surrogates(others: Mapping[str, Any], place: Workplace) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
+    """The other models that could be attacked themselves; what is wrong with the rest is told where they are."""
+    made = zip(others["models"], others["jobs"], strict=True)
+    return [
+        (work["name"], classifier(place.model(work), work["name"]))
+        for work, jobs in made
+        if all(job in place.inputs for job in jobs)
+    ]

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from bench.randomness import forked_torch_seed
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put back what a user's code may change for all that come after it: working directory, torch's default type."""
+    folder, dtype = Path.cwd(), torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        torch.set_default_dtype(dtype)
 
 
 @contextmanager

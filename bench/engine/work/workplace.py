@@ -100,6 +100,8 @@ class Workplace:
             path = PACKAGED[work["weights_packaged"]].path()
             load_weights(model, read_weights(path), str(path))
         check_kind(model, work["kind"], name)
+        if work.get("defenses"):
+            model = own_copy(model)  # what is put around it may change it
         model = ready(model, self.device)  # what is put around it need not be a module, and may hide it
         for use in work.get("defenses", ()):
             model = ready(defended(model, use["name"], use["options"]), self.device)
