@@ -144,7 +144,7 @@ def plan(
 
     A job is cached, or to be done for the reason given. Nothing is run.
     """
-    from bench.planning import Options, forecast
+    from bench.planning import Options, forecast, wanted_rows
     from bench.suite import names
 
     checked = _read(suite, assignments)
@@ -156,7 +156,8 @@ def plan(
         print(f"{'later':7} what uses data '{name}'  (its samples are known when data/{name} has run)")
     for name, reason in made.unavailable.items():
         print(f"{'cannot':7} what uses data '{name}'  ({reason})")
-    for row in names.all_rows(checked):
+    wanted = wanted_rows(checked, only)
+    for row in filter(wanted.__contains__, names.all_rows(checked)):
         print(f"{'row':7} {row}")
     done = sum(1 for line in jobs if line.origin)
     print(f"{len(jobs)} job{'' if len(jobs) == 1 else 's'}: {done} cached, {len(jobs) - done} to do")

@@ -139,9 +139,9 @@ def needed_jobs(suite: Suite, plan: Plan, wanted: set[str]) -> list[Job]:
         return list(plan.jobs.values())
     roots: list[str] = []
     for cell in plan.cells:
-        rows = {row for _, rows in names.all_cell_rows(suite, cell) for row in rows}
-        if rows & wanted:
-            roots += [job for trials in (cell.trials, *cell.scores.values()) for trial in trials for job in trial]
+        for of_rows in names.all_cell_rows(suite, cell):
+            if wanted.intersection(of_rows.rows):
+                roots += [job for trial in of_rows.trials for job in trial]
     for (evaluation, model), audit in plan.audits.items():
         # a verdict is over all attacks: a run of one of them alone has none
         if wanted & set(names.cell_rows(suite, evaluation, model, names.WORST_CASE, None)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,17 @@ def recipe_figures(name: str) -> Figures:
     else:
         options = RECIPES[name].options(**short).model_dump()
         RECIPES[name].load()(model, data, seed=7, report=lambda _: None, **options)
-    return {"norms": [float(value.double().norm()) for value in model.state_dict().values()]}
+    state = model.state_dict()
+    return {"norms": [float(value.double().norm()) for key, value in state.items() if not arbitrary(key, state)]}
+
+
+def arbitrary(key: str, state: Mapping[str, Tensor]) -> bool:
+    """Whether a weight follows rounding alone: a bias that the next layer's normalisation takes away, and its mean."""
+    place, _, kind = key.rpartition(".")
+    layers, _, number = place.rpartition(".")
+    if kind == "bias":
+        return f"{layers}.{int(number) + 1}.running_mean" in state if number.isdigit() else False
+    return kind == "running_mean" and f"{layers}.{int(number) - 1}.bias" in state
 
 
 def generator_training(name: str) -> tuple[str, dict[str, Any], TrainingData]:

@@ -167,6 +167,10 @@ class TestOutput:
         ]
         assert not (folder / "reports").exists()
 
+    def test_a_plan_of_some_rows_lists_those(self) -> None:
+        lines = bench_here("plan", "suites/small.yaml", "--only", "e/m/worst-case/*").out.splitlines()
+        assert [line for line in lines if line.startswith("row")] == ["row     e/m/worst-case/linf-0.1/robust_accuracy"]
+
     @pytest.mark.parametrize(
         ("kind", "name"),
         [

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from bench.attacks.inputs import are_probabilities
 from bench.audit.case import Case
 from bench.audit.finding import Checked, Finding, graded
+from bench.models.build import state_of
 
 _MODES = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
 """Layers that do another thing in training."""
@@ -16,7 +17,7 @@ _TOGETHER = 12
 
 
 def answers(case: Case, *, samples: int = 64) -> Checked:
-    """Randomness between two passes, agreement between batch sizes, evaluation mode, probabilities, range of the data.
+    """Randomness and changes between two passes, agreement between batches, evaluation mode, probabilities, range.
 
     Args:
         case: What to look at.
@@ -26,7 +27,9 @@ def answers(case: Case, *, samples: int = 64) -> Checked:
     """
     chosen = case.some(case.affordable(0.01, 3, least=min(16, samples), most=samples), case.correct | True)
     x, _ = case.batch(chosen)
+    before = state_of(case.bare)
     first, again = case.logits(x), case.logits(x)
+    changed = float(state_of(case.bare) != before)
     random = float((_spread(first, again) > 1e-4).float().mean())
     findings = [
         graded(
@@ -34,7 +37,13 @@ def answers(case: Case, *, samples: int = 64) -> Checked:
             sentence=f"the model is random: {random:.0%} of {len(x)} samples get other logits at the second pass, so "
                      "that a gradient is one draw of many and a verified example may fail at the next pass",
             advice="average the passes of each step (`eot: 20`), or run autoattack with `version: rand`",
-        )
+        ),
+        graded(
+            "weights that change when called", changed, warn=0.0, fail=0.0, effects=("", ""),
+            sentence="the model changes its own weights or buffers when it is called: what it answers may depend on "
+                     "what it was asked before, by the attack too",
+            advice="report the network as it is deployed, with its weights fixed, beside the one that adapts itself",
+        ),
     ]  # fmt: skip
     if not random:
         findings.append(_alone(case, x[:_TOGETHER]))

@@ -19,11 +19,11 @@ CHECKS = Catalogue(
     ),
     Component(
         "answers",
-        "Randomness, agreement between batch sizes, evaluation mode, probabilities, range of the data.",
+        "Randomness, weights that change, agreement between batches, evaluation mode, probabilities, range of data.",
         "Athalye, Carlini, Wagner 2018, section 4.2; Carlini et al. 2019, section 4",
         "bench.audit.answers:answers",
         Options,
-        version=2,
+        version=3,
         traits={"in": QUICK},
     ),
     Component(

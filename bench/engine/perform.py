@@ -49,8 +49,8 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
             task.id, status, _one_line(message), seconds=seconds, peak=memory.bytes(), details=_printable(details)
         )
 
-    place.inputs, place.report = task.inputs, report
-    place.outputs = [Path(part["output"]) for part in task.together] or [Path(task.output)]
+    outputs = [Path(part["output"]) for part in task.together] or [Path(task.output)]
+    place.begin(task.inputs, outputs, report)
     try:
         with undisturbed(), seeded(0):
             import_ahead(task.work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -62,6 +63,14 @@ def ready(model: Model, device: torch.device) -> Model:
         for parameter in model.parameters():
             parameter.requires_grad_(False)
     return model
+
+
+def state_of(model: Model) -> list[tuple[int, int]]:
+    """What changes when a module changes its own weights or buffers; for other callables nothing can be seen."""
+    if not isinstance(model, nn.Module):
+        return []
+    tensors = itertools.chain(model.parameters(), model.buffers())
+    return [(id(tensor), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
 
 
 def check_kind(model: Model, kind: str, name: str) -> None:

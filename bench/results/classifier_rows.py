@@ -98,14 +98,20 @@ class _Reading:
         if trouble or cell is None:
             return None, trouble
         read = self.reader.read
+        scored = {key: trials for key, trials in cell.scores.items() if not self.unscored([cell], key)}
         outcomes = [
             read_classified(
                 [read(job) for job in jobs],
-                {key: [read(job) for job in trials[trial]] for key, trials in cell.scores.items()},
+                {key: [read(job) for job in trials[trial]] for key, trials in scored.items()},
             )
             for trial, jobs in enumerate(cell.trials)
         ]
         return outcomes, None
+
+    def unscored(self, cells: Sequence[Cell | None], label: str) -> Trouble | None:
+        """Why a user's metric has no values for some cells; None where it has."""
+        jobs = [job for cell in cells if cell for trial in cell.scores.get(label, ()) for job in trial]
+        return self.reader.job_trouble(jobs)
 
     @staticmethod
     def blind(outcomes: Sequence[Classified]) -> Trouble | None:
@@ -186,8 +192,9 @@ class _Reading:
                         self.name, model, part, surrogate or "", place, block.threat.norm, epsilon, metric,
                         direction=direction,
                     )  # fmt: skip
-                    if outcomes is None or trouble:
-                        status, message = trouble or ("not-run", NOT_RUN.message)
+                    blocked = trouble or self.unscored(cells, use.label)
+                    if outcomes is None or blocked:
+                        status, message = blocked or ("not-run", NOT_RUN.message)
                         if part == names.WORST_CASE:
                             message = f"the worst case needs every attack: {message}"
                         yield replace(row, status=status, message=message)

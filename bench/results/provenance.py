@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from bench.engine.keys import digest
 from bench.engine.state import JobState
-from bench.suite.jobs import Cell, ContentOf, Plan
+from bench.suite.jobs import ContentOf, Plan
 from bench.suite.names import CLEAN, all_cell_rows
 from bench.suite.spec import Suite
 
@@ -40,11 +40,11 @@ def made_by(suite: Suite, plan: Plan, states: Mapping[str, JobState]) -> dict[st
     descriptions: dict[str, set[tuple[str, str]]] = {}
     teller = _Teller(plan, states)
     for cell in plan.cells:
-        try:
-            told = set(teller.cell(cell))
-        except _UnknownError:  # weights that were never trained: the row has no figure
-            continue
-        for part, rows in all_cell_rows(suite, cell):
+        for part, rows, trials in all_cell_rows(suite, cell):
+            try:
+                told = set(teller.trials(trials))
+            except _UnknownError:  # weights that were never trained: the row has no figure
+                continue
             for row in rows:
                 # before any attack it is all the same which attack comes after
                 descriptions.setdefault(row, set()).update(
@@ -69,11 +69,10 @@ class _Teller:
         self.plan, self.states = plan, states
         self.wholes: dict[str, str] = {}
 
-    def cell(self, cell: Cell) -> Iterator[tuple[str, str]]:
-        """Method and whole of each job of a cell."""
-        trials = [*cell.trials, *(trial for trials in cell.scores.values() for trial in trials)]
-        for number, jobs in enumerate(trials):
-            victim = self.victim(cell.trials[number % len(cell.trials)])
+    def trials(self, trials: Sequence[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+        """Method and whole of the jobs of each trial."""
+        for jobs in trials:
+            victim = self.victim(jobs)
             for job in jobs:
                 yield digest(self.method(job, victim)), self.whole(job)
 

@@ -59,9 +59,7 @@ class Reader:
         for cell in cells:
             if cell is None:
                 return self.unplanned(evaluation)
-            jobs = [job for trial in cell.trials for job in trial]
-            jobs += [job for trials in cell.scores.values() for trial in trials for job in trial]
-            if trouble := self.job_trouble(jobs):
+            if trouble := self.job_trouble([job for trial in cell.trials for job in trial]):
                 return trouble
         return None
 

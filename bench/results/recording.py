@@ -14,7 +14,7 @@ from bench.results.row import Row
 from bench.results.rows import Table
 from bench.results.snapshot import SEVERAL, UNKNOWN, Gated, Recorded, Snapshot, pack, pack_ids
 from bench.suite.jobs import Plan
-from bench.suite.names import WORST_CASE, all_rows
+from bench.suite.names import WORST_CASE, all_rows, networks
 from bench.suite.schema import GatedRows, Generation, Robustness, Transfer
 from bench.suite.spec import Suite
 
@@ -78,14 +78,16 @@ def _machines(states: Mapping[str, JobState]) -> dict[str, str]:
 
 
 def _ours(suite: Suite, row: Row) -> bool:
-    """Whether all code behind a row is of this package."""
+    """Whether all code behind a row is of this package; a user's metric is behind its own rows alone."""
     block = suite.evaluations[row.evaluation]
     listed = [*block.surrogates, *block.victims] if isinstance(block, Transfer) else list(block.models)
+    if isinstance(block, Generation):
+        listed += networks(block)
     blocks = [spec.block for name in listed if (spec := suite.models.get(name))]
     code = [
         block.load or any(use.imported for use in (*filter(None, [block.arch]), *block.defenses)) for block in blocks
     ]
     uses = [] if isinstance(block, Generation) else [use.imported for use in block.attacks]
     if isinstance(block, Robustness | Transfer | Generation):
-        uses += [use.imported for use in block.metrics]
+        uses += [use.imported and use.label == row.metric for use in block.metrics]
     return not any(code) and not any(uses)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bench.metrics.catalogue import METRICS
 from bench.suite.jobs import Cell
@@ -149,12 +150,32 @@ def cell_rows(suite: Suite, evaluation: str, model: str, part: str, surrogate: s
     return [row_id(evaluation, model, attack, place, metric) for place in threats for metric in metrics]
 
 
-def all_cell_rows(suite: Suite, cell: Cell) -> Iterator[tuple[str, list[str]]]:
-    """The ids of the rows that need a cell, by part: its own, and those over all attacks or before any."""
+class RowsOf(NamedTuple):
+    """Rows that need a cell.
+
+    Attributes:
+        part: Label of the attack or metric, ``worst-case`` or ``clean``.
+        rows: Their ids.
+        trials: What they need of the cell: for each trial of the model, jobs. A user's metric comes after the outcomes.
+    """
+
+    part: str
+    rows: list[str]
+    trials: Sequence[tuple[str, ...]]
+
+
+def all_cell_rows(suite: Suite, cell: Cell) -> Iterator[RowsOf]:
+    """The rows that need a cell: its own, and those over all attacks or before any."""
     kind = suite.evaluations[cell.evaluation].kind
     more = {"robustness": [CLEAN, WORST_CASE], "reconstruction": [CLEAN]}
     for part in [cell.part, *more.get(kind, [])]:
-        yield part, cell_rows(suite, cell.evaluation, cell.model, part, cell.surrogate)
+        rows = cell_rows(suite, cell.evaluation, cell.model, part, cell.surrogate)
+        scored = {label: [row for row in rows if row.rpartition("/")[2] == label] for label in cell.scores}
+        for label, of_metric in scored.items():
+            both = [before + after for before, after in zip(cell.trials, cell.scores[label], strict=True)]
+            yield RowsOf(part, of_metric, both)
+        own = set(rows).difference(*scored.values())
+        yield RowsOf(part, [row for row in rows if row in own], cell.trials)
 
 
 def all_rows(suite: Suite) -> Iterator[str]:

@@ -132,6 +132,14 @@ class TestAnswers:
         assert found(checked)["answers that change between two passes"].value == 1.0
         assert effects(checked) == {"suspect"}
 
+    def test_of_a_model_that_changes_itself(self, case_of: CaseOf, hidden: Any) -> None:
+        model = hidden().eval()
+        model.register_buffer("passes", torch.zeros(()))
+        model.register_forward_pre_hook(lambda module, _: module.passes.add_(1) and None)
+        told = found(answers(case_of(model)))["weights that change when called"]
+        assert (told.level, told.effect) == ("fail", ""), "what it answers is the same: a fact, and no verdict"
+        assert found(answers(case_of(hidden().eval())))["weights that change when called"].level == "pass"
+
     def test_that_depend_on_the_batch(self, case_of: CaseOf, hidden: Any) -> None:
         checked = answers(case_of(hidden(lambda x: x - 0.5 * x.mean(0)).eval()))
         assert found(checked)["answers that depend on the batch"].value > 0.5

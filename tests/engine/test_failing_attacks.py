@@ -160,6 +160,11 @@ def test_metrics(ours: Workshop, name: str, message: str) -> None:
             assert row.n == 40
     if not message:
         assert rows[0].value < rows[1].value
+    # what the attack found stands, whatever a metric makes of it
+    for attack in ("ours", "fgsm", "worst-case"):
+        row = ours.rows(run)[f"wb/lin/{attack}/linf-0.1/robust_accuracy"]
+        assert (row.status, row.n) == ("ok", 40)
+    assert ours.rows(run)["wb/lin/clean/none/accuracy"].status == "ok"
 
 
 GENERATION = """

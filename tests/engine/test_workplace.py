@@ -118,3 +118,34 @@ def test_a_few_things_are_kept_and_the_oldest_is_dropped() -> None:
     place.kept("a", lambda: make("A"))
     place.kept("b", lambda: make("B"))
     assert "".join(made) == "abcdefghiB"
+
+
+RESTLESS = """
+import torch
+from toy import linear
+class Restless(torch.nn.Module):
+    "Its boundary moves with each of its first passes."
+    def __init__(self):
+        super().__init__()
+        self.inner = linear()
+        self.register_buffer("passes", torch.zeros(()))
+    def forward(self, x):
+        if self.passes < 12:
+            self.passes += 1
+        return self.inner(x + 0.02 * self.passes * torch.tensor([1.0, 0, 0, 0]))
+MODEL = Restless()
+def model(): return MODEL
+"""
+
+
+def test_a_model_that_changes_itself_begins_each_job_as_it_was_loaded(toy: Workshop) -> None:
+    """Figures do not depend on what it was asked before, by other attacks or by another run of the process."""
+    toy.module("restless", RESTLESS)
+    text = toy.suite().read_text().replace("toy:linear", "restless:model")
+    orders = ["[fgsm, {pgd: {steps: 3}}]", "[{pgd: {steps: 3}}, fgsm]"]
+    found = []
+    for number, (order, executor) in enumerate([(orders[0], "inline"), (orders[1], "inline"), (orders[0], "local")]):
+        run = toy.run(text.replace(orders[0], order), store=f"store{number}", out=f"out{number}", executor=executor)
+        found.append({name: row.value for name, row in toy.rows(run).items()})
+    steady = {name: row.value for name, row in toy.rows(toy.run(toy.suite().read_text(), out="steady")).items()}
+    assert found[0] == found[1] == found[2] != steady

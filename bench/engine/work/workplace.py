@@ -20,7 +20,7 @@ from bench.engine.store import Record, read_record
 from bench.engine.work.calling import out_of_memory
 from bench.engine.work.seeding import seeded
 from bench.errors import ModelError
-from bench.models.build import Model, build, check_kind, own_copy, ready
+from bench.models.build import Model, build, check_kind, own_copy, ready, state_of
 from bench.models.packaged import PACKAGED
 from bench.models.weights import load_weights, read_weights
 from bench.training.together import LOOK
@@ -49,6 +49,21 @@ class Workplace:
         self.outputs: Sequence[Path] = ()
         self.report: Callable[[float], None] = lambda share: None  # noqa: ARG005
         self._kept: OrderedDict[str, Any] = OrderedDict()
+        self._states: dict[str, list[tuple[int, int]]] = {}
+
+    def begin(self, inputs: Mapping[str, str], outputs: Sequence[Path], report: Callable[[float], None]) -> None:
+        """Take up the next job, with models as they were loaded, whatever they did to themselves in the one before.
+
+        Args:
+            inputs: Files of the results of other jobs.
+            outputs: Where its results go.
+            report: Told the share that is done.
+        """
+        self.inputs, self.outputs, self.report = inputs, outputs, report
+        for key, state in list(self._states.items()):
+            if key not in self._kept or state_of(self._kept[key]) != state:
+                self._kept.pop(key, None)
+                del self._states[key]
 
     def record(self, job: str) -> Record:
         """The result of another job."""
@@ -79,14 +94,18 @@ class Workplace:
 
     def model(self, work: Mapping[str, Any]) -> Model:
         """A model with its weights, ready on the device."""
-        return self.kept("model " + self.named(work), lambda: self._load_model(work))
+        key = "model " + self.named(work)
+        model = self.kept(key, lambda: self._load_model(work))
+        self._states.setdefault(key, state_of(model))
+        return model
 
     def _load_model(self, work: Mapping[str, Any]) -> Model:
         name = work["name"]
         with seeded(0):
             model = build(work)
-        if "weights_job" in work:
+        if "load" in work:
             model = own_copy(model)
+        if "weights_job" in work:
             arrays = self.record(work["weights_job"]).arrays
             weights = {key: values for key, values in arrays.items() if not key.startswith(LOOK)}
             load_weights(model, weights, f"'{name}'")
@@ -94,14 +113,11 @@ class Workplace:
             if not isinstance(model, nn.Module):
                 found = type(model).__name__
                 raise ModelError(f"model '{name}' is a {found}, not a torch module, so it cannot take weights")
-            model = own_copy(model)
             load_weights(model, read_weights(Path(work["weights_file"])), work["weights_file"])
         elif "weights_packaged" in work:
             path = PACKAGED[work["weights_packaged"]].path()
             load_weights(model, read_weights(path), str(path))
         check_kind(model, work["kind"], name)
-        if work.get("defenses"):
-            model = own_copy(model)  # what is put around it may change it
         model = ready(model, self.device)  # what is put around it need not be a module, and may hide it
         for use in work.get("defenses", ()):
             model = ready(defended(model, use["name"], use["options"]), self.device)
