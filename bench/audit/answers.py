@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.attacks.inputs import are_probabilities
+from bench.attacks.padding import call_padded
 from bench.audit.case import Case
-from bench.audit.finding import Checked, Finding, graded
+from bench.audit.finding import RANDOM, Checked, Finding, graded
 from bench.models.build import state_of
 
 _MODES = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
@@ -17,7 +18,7 @@ _TOGETHER = 12
 
 
 def answers(case: Case, *, samples: int = 64) -> Checked:
-    """Randomness and changes between two passes, agreement between batches, evaluation mode, probabilities, range.
+    """Randomness and changes between passes, agreement between batches, evaluation mode, probabilities, range.
 
     Args:
         case: What to look at.
@@ -33,7 +34,7 @@ def answers(case: Case, *, samples: int = 64) -> Checked:
     random = float((_spread(first, again) > 1e-4).float().mean())
     findings = [
         graded(
-            "answers that change between two passes", random, warn=0.0, fail=0.0, effects=("suspect", "suspect"),
+            RANDOM, random, warn=0.0, fail=0.0, effects=("suspect", "suspect"),
             sentence=f"the model is random: {random:.0%} of {len(x)} samples get other logits at the second pass, so "
                      "that a gradient is one draw of many and a verified example may fail at the next pass",
             advice="average the passes of each step (`eot: 20`), or run autoattack with `version: rand`",
@@ -46,7 +47,7 @@ def answers(case: Case, *, samples: int = 64) -> Checked:
         ),
     ]  # fmt: skip
     if not random:
-        findings.append(_alone(case, x[:_TOGETHER]))
+        findings += [_alone(case, x[:_TOGETHER]), _asked(case, x[:_TOGETHER])]
     findings += [_mode(case), _probabilities(first), _range(case, x)]
     return Checked(findings)
 
@@ -65,6 +66,26 @@ def _alone(case: Case, x: Tensor) -> Finding:
                  "adversarial only beside its neighbours",
         advice="set batch normalisation to evaluation mode inside the model",
     )  # fmt: skip
+
+
+def _asked(case: Case, x: Tensor) -> Finding:
+    """Whether samples get the same answers when gradients are asked for: attacks see those, and verification others."""
+    differing = float((_spread(case.logits(x), asked(case, x)) > 1e-3).float().mean())
+    return graded(
+        "answers that depend on whether gradients are asked for", differing, warn=0.0, fail=0.0,
+        effects=("masked", "masked"),
+        sentence=f"{differing:.0%} of {len(x)} samples get other logits where gradients are asked for: attacks that "
+                 "use them are led by another model than the one that is judged",
+        advice="look for code that asks torch whether gradients are on, and attack what is deployed",
+    )  # fmt: skip
+
+
+def asked(case: Case, x: Tensor) -> Tensor:
+    """The logits of a pass that could be differentiated, counted."""
+    with torch.enable_grad():
+        parts = case.batched(lambda part: call_padded(case.model, x[part].clone().requires_grad_()).detach(), len(x))
+    case.spent["forwards"] += len(x)
+    return torch.cat(parts)
 
 
 def _spread(one: Tensor, other: Tensor) -> Tensor:

@@ -84,6 +84,7 @@ class Case:
         budget: What an attack of the evaluation may cost a sample; None for any number.
         bpda: Whether an attack of the evaluation steps over declared stages; checks then do as well.
         targets: Classes to reach, shape (n,); None for untargeted attacks.
+        fell: What fell to each attack of the evaluation, in its order, shape (E, n) each.
         spent: Forward and backward passes this check has made.
     """
 
@@ -103,6 +104,7 @@ class Case:
     budget: Budget | None = None
     bpda: bool = False
     targets: NDArray[np.int64] | None = None
+    fell: Sequence[NDArray[np.bool_]] = ()
     spent: dict[str, float] = field(default_factory=lambda: {"forwards": 0.0, "backwards": 0.0})
 
     def threat(self, epsilon: float) -> Threat:

@@ -19,7 +19,7 @@ CHECKS = Catalogue(
     ),
     Component(
         "answers",
-        "Randomness, weights that change, agreement between batches, evaluation mode, probabilities, range of data.",
+        "Randomness, weights that change, other answers for gradients or in a batch, evaluation mode, probabilities.",
         "Athalye, Carlini, Wagner 2018, section 4.2; Carlini et al. 2019, section 4",
         "bench.audit.answers:answers",
         Options,
@@ -32,6 +32,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 5.4; Athalye, Carlini, Wagner 2018, section 3.1",
         "bench.audit.radii:radii",
         Options,
+        version=2,
         traits={"uses": ("pgd", "l1-apgd"), "in": QUICK},
     ),
     Component(
@@ -40,7 +41,7 @@ CHECKS = Catalogue(
         "Carlini and Wagner 2016; Croce and Hein 2020, section 3",
         "bench.audit.rescaled:rescaled",
         Options,
-        version=2,
+        version=3,
         traits={"uses": ("pgd", "l1-apgd"), "in": QUICK},
     ),
     Component(
@@ -49,17 +50,22 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 4; Croce and Hein 2020",
         "bench.audit.stronger:stronger",
         Options,
-        version=2,
+        version=3,
         traits={"uses": ("apgd-ce", "apgd-t", "pgd", "l1-apgd"), "in": QUICK},
     ),
     Component(
         "gradient-free",
-        "Square, noise and one step, compared sample by sample with a better gradient attack.",
+        "Square, noise, one step and the evaluation's lesser attacks, compared with better gradient attacks by sample.",
         "Carlini et al. 2019, sections 5.6 and 5.9; Athalye, Carlini, Wagner 2018, section 3.1",
         "bench.audit.gradient_free:gradient_free",
         Options,
-        version=2,
-        traits={"uses": ("square", "noise", "fgsm"), "in": QUICK, "after": "stronger"},
+        version=3,
+        traits={
+            "compares": True,
+            "uses": ("square", "noise", "fgsm", "apgd-ce", "apgd-t", "pgd"),
+            "in": QUICK,
+            "after": "stronger",
+        },
     ),
     Component(
         "transfer",
@@ -67,7 +73,7 @@ CHECKS = Catalogue(
         "Carlini et al. 2019, section 5.6; Pintor et al. 2022, indicator 5",
         "bench.audit.transferred:transferred",
         Options,
-        version=2,
+        version=3,
         traits={"in": QUICK, "after": "stronger", "others": True},
     ),
     Component(
@@ -76,7 +82,7 @@ CHECKS = Catalogue(
         "Pintor et al. 2022, indicators 1, 3 and 4",
         "bench.audit.watched:watched",
         Options,
-        version=2,
+        version=3,
         traits={"in": QUICK, "each": "attack"},
     ),
     Component(
@@ -111,17 +117,21 @@ CHECKS = Catalogue(
         "Croce and Hein 2020",
         "bench.audit.stronger:with_autoattack",
         Options,
-        version=2,
-        traits={"uses": ("autoattack", "l1-apgd"), "in": FULL},
+        version=3,
+        traits={"uses": ("apgd-ce", "apgd-t", "fab-t", "square", "l1-apgd"), "in": FULL},
     ),
     Component(
         "gradient-free-long",
-        "Square with 2,000 queries and 10,000 draws of noise, compared with AutoAttack sample by sample.",
+        "Square with 2,000 queries and 10,000 draws of noise, compared with AutoAttack's gradient parts by sample.",
         "Carlini et al. 2019, sections 5.6 and 5.9",
         "bench.audit.gradient_free:gradient_free_long",
         Options,
-        version=2,
-        traits={"uses": ("square", "noise", "fgsm"), "in": FULL, "after": "autoattack"},
+        version=3,
+        traits={
+            "uses": ("square", "noise", "fgsm"),
+            "in": FULL,
+            "after": "autoattack",
+        },
     ),
 )
 

@@ -15,6 +15,8 @@ Effect = Literal["", "suspect", "masked", "too-weak", "broken-attack"]
 """What a finding makes of the model (``suspect``, ``masked``) or of the attack (``too-weak``, ``broken-attack``)."""
 
 
+RANDOM = "answers that change between two passes"
+"""Name of the finding that a model is random."""
 FEWEST = 2
 """Samples below which a difference is no finding."""
 SHARE = 0.005
@@ -132,10 +134,12 @@ class Probed(Checked):
     Attributes:
         found: Samples that it broke.
         took: Samples it took at each radius, shape (E, n).
+        by_gradient: Those of them that it broke with the gradient, shape (E, n).
     """
 
     found: Found = field(kw_only=True)
     took: NDArray[np.bool_] = field(kw_only=True)
+    by_gradient: NDArray[np.bool_] = field(kw_only=True)
 
 
 def graded(

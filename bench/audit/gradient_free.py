@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,25 +10,38 @@ from numpy.typing import NDArray
 
 from bench.audit.case import Case, Chosen, Tried
 from bench.audit.finding import Checked, Finding, Found, Probed
+from bench.audit.stronger import COST, better_attacks
 from bench.chance import at_least
 from bench.errors import NoGradientError
 
 _LEVEL = 0.05
 """Largest probability of calling chance a better attack."""
 _FEWEST = 3
+_STEPS = 20
+"""Of the short Auto-PGD on what fell to a lesser attack."""
 
 
 def gradient_free(
-    case: Case, earlier: Probed, *, samples: int = 40, queries: int = 200, draws: int = 20, thorough: bool = False
+    case: Case,
+    earlier: Probed,
+    *,
+    attacks: Sequence[tuple[str, str]] = (),
+    samples: int = 40,
+    queries: int = 200,
+    draws: int = 20,
+    thorough: bool = False,
 ) -> Checked:
     """Square, noise and one step of the gradient on samples that a better gradient attack has tried.
 
     On an honest model an attack that sees the gradient breaks more than one that does not. So the samples are compared
     one by one: those that fall to the gradient-free attack alone against those that fall to the gradient attack alone.
+    The same holds for the attacks of the evaluation, where it has some of the lesser kind.
 
     Args:
         case: What to attack.
         earlier: What the check `stronger` found and took.
+        attacks: Label and kind of each attack of the evaluation: ``lesser``, for one step or none of the gradient;
+            ``gradient``, for many; empty for all others.
         samples: Samples to attack, at the most.
         queries: Of Square.
         draws: Of noise, for each sample.
@@ -37,12 +50,12 @@ def gradient_free(
     Source: Carlini et al. 2019, sections 5.6 and 5.9; Athalye, Carlini, Wagner 2018, section 3.1.
     """
     found = Found(case.broken.shape)
+    findings = _lesser(case, earlier, attacks)
     level = next((each for each in reversed(range(len(case.epsilons))) if earlier.took[each].sum() >= _FEWEST), None)
     if level is None:
-        return Checked([Finding("gradient-free attacks that do better", 0.0, _LEVEL, "pass")], found)
+        return Checked([*findings, Finding("gradient-free attacks that do better", 0.0, _LEVEL, "pass")], found)
     taken = np.flatnonzero(earlier.took[level])
-    by_gradient = earlier.found.flags[level]
-    findings = []
+    by_gradient = earlier.by_gradient[level]
     for name, options, passes in _attacks(case, queries, draws):
         chosen = taken[np.argsort(-case.margin[level][taken], kind="stable")]
         count = samples if thorough else case.affordable(0.06, passes, most=samples)
@@ -55,8 +68,35 @@ def gradient_free(
 
 
 def gradient_free_long(case: Case, earlier: Probed) -> Checked:
-    """The same for longer, beside AutoAttack: 2,000 queries and 10,000 draws of noise."""
+    """The same for longer, beside AutoAttack's parts that use the gradient: 2,000 queries, 10,000 draws of noise."""
     return gradient_free(case, earlier, samples=100, queries=2000, draws=10_000, thorough=True)
+
+
+def _lesser(case: Case, earlier: Probed, attacks: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Each lesser attack of the evaluation beside all of its others, and a short Auto-PGD on what falls to it alone."""
+    by_gradient = earlier.by_gradient.copy()
+    for (_, kind), fell in zip(attacks, case.fell, strict=False):
+        if kind == "gradient":
+            by_gradient |= fell
+    findings = []
+    for (label, kind), fell in zip(attacks, case.fell, strict=False):
+        if kind != "lesser":
+            continue
+        alone, other = fell & ~by_gradient & case.correct, by_gradient & ~fell & case.correct
+        level = int(alone.sum(1).argmax())
+        every = int(alone[level].sum())
+        chosen = case.some(case.affordable(0.03, COST * _STEPS, most=40), alone[level])
+        left = chosen
+        for name, options in better_attacks(case, _STEPS):
+            try:
+                tried = case.attack(name, left, case.epsilons[level], options, version="lesser") if len(left) else None
+            except NoGradientError:
+                continue
+            left = left if tried is None else left[~tried.broken]
+        # of what it broke alone some were tried: so many of the others stand against them
+        against = round(int(other[level].sum()) * len(chosen) / max(1, every))
+        findings.append(_misled(f"the evaluation's {label}", len(left), against, len(chosen), case.epsilons[level]))
+    return findings
 
 
 def _attacks(case: Case, queries: int, draws: int) -> list[tuple[str, Mapping[str, Any], float]]:
@@ -80,13 +120,17 @@ def _tried(case: Case, name: str, chosen: Chosen, epsilon: float, options: Mappi
 
 def compared(name: str, tried: NDArray[np.bool_], by_gradient: NDArray[np.bool_], epsilon: float) -> Finding:
     """An attack that should not do better beside the gradient attack, sample by sample."""
-    alone, other = int((tried & ~by_gradient).sum()), int((by_gradient & ~tried).sum())
+    return _misled(name, int((tried & ~by_gradient).sum()), int((by_gradient & ~tried).sum()), len(tried), epsilon)
+
+
+def _misled(name: str, alone: int, other: int, n: int, epsilon: float) -> Finding:
+    """What follows from so many of n samples that fall to a lesser attack alone, and so many to the gradient alone."""
     chance = at_least(alone, alone + other)
     title = f"samples that fall to {name} alone"
     if alone < _FEWEST or chance > _LEVEL:
         return Finding(title, alone, _FEWEST, "pass")
     sentence = (
-        f"at {epsilon:.3g} {name} breaks {alone} of {len(tried)} samples that the best attack by gradients cannot, "
+        f"at {epsilon:.3g} {name} breaks {alone} of {n} samples that the best attack by gradients cannot, "
         f"and that one breaks {other} that {name} cannot (p = {chance:.1g} if the two were as good): the gradients "
         "mislead"
     )

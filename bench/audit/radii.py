@@ -23,7 +23,7 @@ def radii(case: Case, *, samples: int = 32) -> Checked:
 
     Source: Carlini et al. 2019, section 5.4; Athalye, Carlini, Wagner 2018, section 3.1.
     """
-    chosen = case.some(case.affordable(0.03, 3 * 1.5 * _STEPS, most=samples), case.correct)
+    chosen = case.some(case.affordable(0.03, 3 * 1.5 * _STEPS, least=12, most=samples), case.correct)
     if len(chosen) == 0 or case.box[1] - case.box[0] == float("inf"):
         return Checked([Finding("unbounded attacks that fail", 0.0, 0.0, "pass", sentence="nothing to attack")])
     shares = [_share(case, chosen, radius) for radius in (max(case.epsilons), 2 * max(case.epsilons), math.inf)]

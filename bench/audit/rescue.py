@@ -65,7 +65,8 @@ def rescue(
     - Declared stages are stepped over (`bpda`), and so are modules that are seen to stop the gradient.
     - A random model is attacked on the average of 20 passes, and then for the most confident examples.
     - AutoAttack ends with Square, which needs no gradient.
-    - Of the other models of the evaluation the most confident examples are tried.
+    - Of the other models of the evaluation, and of the network without its declared defences, the most confident
+      examples are tried.
 
     Args:
         case: The model, with what the attacks left standing.
@@ -193,17 +194,19 @@ class _Rescue:
     def by_transfer(self, name: str, other: Callable[[Tensor], Tensor]) -> None:
         """The most confident examples for another model, tried on this one."""
         chosen, case = self.standing, self.case
-        if len(chosen) == 0 or case.norm == "l1":
+        if len(chosen) == 0:
             return
-        wanted: dict[str, Any] = {"steps": 40, "keep_going": True, "loss": "margin"}
-        options = ATTACKS["pgd"].options(**wanted).model_dump()
+        attack, wanted = "pgd", {"steps": 40, "keep_going": True, "loss": "margin"}
+        if case.norm == "l1":
+            attack, wanted = "l1-apgd", {"steps": 40, "loss": "dlr"}
+        options = ATTACKS[attack].options(**wanted).model_dump()
 
         def some(part: slice) -> None:
             places, rows = chosen[part], self.rows(chosen[part])
             x, y, aims = self.x[rows], self.y[rows], case.aims(chosen[part], self.y)
             ids, examples = [case.ids[place] for place in places.tolist()], []
             for threat in map(case.threat, case.epsilons):
-                method = Attack("pgd", threat, case.seed, options)
+                method = Attack(attack, threat, case.seed, options)
                 examples.append(method.craft(other, x, y, aims, ids, [threat]).examples[0])
             self.take(places, torch.stack(examples))
 

@@ -38,5 +38,5 @@ def transferred(case: Case, earlier: Probed, *, others: Others) -> Checked:
         found.add(level, chosen, reached, examples.cpu().numpy())
         fallen |= reached
     names = ", ".join(dict.fromkeys(name for name, _ in others))
-    finding = compared(f"transfer from {names}", fallen, earlier.found.flags[level][chosen], case.epsilons[level])
+    finding = compared(f"transfer from {names}", fallen, earlier.by_gradient[level][chosen], case.epsilons[level])
     return Checked([finding], found)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from bench.attacks.watching import Watch
+from bench.audit.answers import asked
 from bench.audit.case import Case, Chosen
 from bench.audit.finding import Checked, Finding, graded
 from bench.errors import NoGradientError
@@ -48,8 +49,8 @@ def watched(case: Case, *, name: str, options: Mapping[str, Any], cost: float, s
     silent = watch.reached.numpy() & ~tried.broken
     if case.budget is not None:
         silent[:] = False  # what is returned then is the best point that passed through, whatever the attack does
-    if silent.any() and _random(case, chosen):
-        silent[:] = False  # a random model says another thing at each pass, whatever the attack returns
+    if silent.any() and _fickle(case, chosen):
+        silent[:] = False  # the model says another thing at another pass, whatever the attack returns
     findings = [
         graded(
             "silent successes", float(silent.mean()), warn=0.0, fail=0.0, effects=("broken-attack", "broken-attack"),
@@ -72,10 +73,11 @@ def watched(case: Case, *, name: str, options: Mapping[str, Any], cost: float, s
     return Checked(findings)
 
 
-def _random(case: Case, chosen: Chosen) -> bool:
-    """Whether the model gives other answers at a second pass."""
+def _fickle(case: Case, chosen: Chosen) -> bool:
+    """Whether the model gives other answers at a second pass, or where gradients are asked for."""
     x, _ = case.batch(chosen)
-    return not torch.equal(case.logits(x), case.logits(x))
+    first = case.logits(x)
+    return not torch.equal(first, case.logits(x)) or not torch.allclose(first, asked(case, x), rtol=1e-3, atol=1e-5)
 
 
 def _progress(watch: Watch, broken: np.ndarray) -> list[Finding]:
@@ -101,7 +103,7 @@ def _progress(watch: Watch, broken: np.ndarray) -> list[Finding]:
             advice="look for masked gradients, or for a step of the wrong size or sign",
         ),
         graded(
-            "samples still getting on at the end", moving / looked, warn=0.25, fail=1.0, effects=("", ""),
+            "samples still getting on at the end", moving / looked, warn=0.25, fail=0.75, effects=("", ""),
             sentence=f"for {moving} of {looked} samples the last tenth of the passes brought more than a twentieth "
                      "of all progress",
             advice="give the attack more steps",

@@ -145,13 +145,15 @@ class _Reading:
         parts = [part for part in outcomes if part not in (names.WORST_CASE, names.RESCUE)]
         tried = outcomes.get(names.RESCUE, [])
         rescued = bool(tried) and all(trial.tried for trial in tried)
+        if tried:  # what checks had broken was verified once more, and is counted where it held
+            judged = replace(judged, found=tuple(np.zeros_like(found) for found in judged.found))
         for row in rows:
             verdict, reason = "", ""
             if row.attack != names.CLEAN and row.status == "ok":
                 whole = row.attack in (names.RESCUE, names.WORST_CASE)
                 verdict, reason = row_verdict(
                     judged, row.epsilon, order.index(row.epsilon), outcomes[row.attack], outcomes[names.WORST_CASE],
-                    parts=parts if whole else [row.attack], rescued=rescued and whole,
+                    parts=parts if whole else [row.attack], rescued=rescued and whole, carried=bool(tried) and whole,
                 )  # fmt: skip
             bound = math.nan
             if verdict and row.metric in robust:

@@ -85,10 +85,21 @@ def gate(now: Snapshot, before: Snapshot, *, whole: bool = False) -> Gate:
         judged = _with_verdicts(comparison, now, before)
         answers[comparison.row] = _with_cost(judged, now, before) if not whole else judged
     answers = {row: answers[row] for row in rules}
+    if whole:
+        answers = {row: _of_second(each) for row, each in answers.items()}
     new = [row for row, comparison in answers.items() if comparison.answer == "new"]
     for row in gone:
-        answers[row] = _gone(row, new, now, before)
+        answers[row] = _gone(row, new, now, before) if not whole else _of_first(row, before)
     return Gate(now.suite, tuple(answers.values()), tuple(_notes(now, before)))
+
+
+def _of_second(comparison: Comparison) -> Comparison:
+    """A row of a comparison of two runs, where no baseline has to be kept."""
+    return replace(comparison, sentence="only the second run has it") if comparison.answer == "new" else comparison
+
+
+def _of_first(row: str, before: Snapshot) -> Comparison:
+    return Comparison(row, "missing", "only the first run has it", before.rows[row].value)
 
 
 def _notes(now: Snapshot, before: Snapshot) -> list[str]:
@@ -100,13 +111,21 @@ def _notes(now: Snapshot, before: Snapshot) -> list[str]:
         )
     other = _differing(now, before)
     if now.device == before.device and other:
-        facts = ", ".join(f"{key} {before.machine.get(key)} then, {now.machine.get(key)} now" for key in other)
+        facts = ", ".join(
+            f"{key} {before.machine.get(key) or UNKNOWN} then, {now.machine.get(key) or UNKNOWN} now" for key in other
+        )
         notes.append(f"another machine, so that rows are compared by statistics: {facts}")
     loosened = [row for row, rule in now.gated.items() if row in before.gated and rule != before.gated[row]]
     if loosened:
         notes.append(
             f"the suite compares {len(loosened)} rows by another rule than the baseline's, the first is {loosened[0]}"
         )
+    for name, here, then in (
+        ("level", now.level, before.level), ("passes", now.passes, before.passes), ("memory", now.memory, before.memory)
+    ):  # fmt: skip
+        if here != then:
+            said = ["any" if value is None else f"{value:g}" for value in (here, then)]
+            notes.append(f"`gate.{name}` of the suite is {said[0]} and was {said[1]} when the baseline was written")
     if now.origin.get("seed") != before.origin.get("seed"):
         notes.append(f"the run has seed {now.origin.get('seed')}, the baseline {before.origin.get('seed')}")
     return notes
@@ -118,6 +137,11 @@ def _exact(pair: Pair, now: Snapshot, before: Snapshot) -> bool:
         return pair.rule.compare == "exact"
     alike = bool(pair.now.whole) and pair.now.whole == pair.before.whole and pair.now.ours and pair.before.ours
     return _alike_on_cpus(now, before) and alike and pair.now.trials == pair.before.trials
+
+
+def _unexplained(pair: Pair, now: Snapshot, before: Snapshot) -> bool:
+    """Whether a change has no reason at all, whatever the suite says of how to compare."""
+    return _exact(replace(pair, rule=replace(pair.rule, compare="auto")), now, before)
 
 
 def _alike_on_cpus(now: Snapshot, before: Snapshot) -> bool:
@@ -142,7 +166,7 @@ def _decided(pairs: Sequence[Pair], now: Snapshot, before: Snapshot) -> list[Com
     answers = []
     for pair in pairs:
         if exact[pair.row]:
-            answers.append(_decide_exactly(pair))
+            answers.append(_decide_exactly(pair, unexplained=_unexplained(pair, now, before)))
         else:
             answers.append(_decide(pair, adjusted[0][pair.row], adjusted[1][pair.row], now.level, len(tested)))
     return answers
@@ -158,15 +182,23 @@ def _chances(pair: Pair) -> tuple[float, float]:
     return welch(*pair.trials, higher_is_better=pair.now.direction != "lower")
 
 
-def _decide_exactly(pair: Pair) -> Comparison:
+def _decide_exactly(pair: Pair, *, unexplained: bool) -> Comparison:
     found = flips(pair.worse)
+    tolerance = pair.rule.tolerance
     lost, gained = _names(pair, 1), _names(pair, -1)
     answer: Answer
     if found.lost == found.gained == 0:
         answer, sentence = "pass", f"equal in all {found.n} outcomes" if pair.trials is None else "equal"
-    elif found.lost and (pair.rule.tolerance == 0 or found.drop > pair.rule.tolerance):
+    elif found.lost and (tolerance == 0 or found.drop > tolerance):
         answer = "regression"
         sentence = f"{_changed(pair, found)}, where nothing may change (same weights, data, processor and torch)"
+    elif unexplained and (tolerance == 0 or -found.drop > tolerance):
+        answer = "incomparable"
+        sentence = (
+            f"{_changed(pair, found)}, though nothing it depends on has changed: code does another thing than before "
+            "under the same version, as a weaker attack would; look for what changed, and write the baseline anew if "
+            "that is meant"
+        )
     else:
         answer = "improved" if found.drop < 0 else "pass"
         sentence = f"{_changed(pair, found)}" + (", within the tolerance" if found.lost else "")
@@ -201,8 +233,7 @@ def _comparison(
     gained: tuple[str, ...],
     p: float = math.nan,
 ) -> Comparison:
-    figures = (pair.before.value, pair.now.value)
-    return Comparison(pair.row, answer, sentence + pair.note, *figures, how, found.n, lost, gained, p)
+    return Comparison(pair.row, answer, sentence + pair.note, *pair.figures, how, found.n, lost, gained, p)
 
 
 def _chance(p: float) -> str:
@@ -218,7 +249,8 @@ def _names(pair: Pair, sign: int) -> tuple[str, ...]:
 def _changed(pair: Pair, found: Flips) -> str:
     """What changed, in words."""
     if pair.trials is not None:
-        return f"{pair.before.value:.4g} before, {pair.now.value:.4g} now ({len(pair.trials[1])} trials)"
+        anew = ", trained anew" if pair.ids else ""
+        return f"{pair.figures[0]:.4g} before, {pair.figures[1]:.4g} now ({len(pair.trials[1])} trials{anew})"
     if found.lost == found.gained == 0:
         return f"no outcome of {found.n} changed"
     return f"{found.lost} of {found.n} lost, {found.gained} gained"

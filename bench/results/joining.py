@@ -62,7 +62,10 @@ class Pair:
         now: The row of the run.
         worse: By how much each sample is worse now.
         ids: Their names; with several trials the trial stands before them.
-        trials: The figures of both where trials have single figures, and no samples.
+        figures: Those of both, of what they share.
+        trials: The figures of each trial of both, where trials are what is compared: they have no samples, or they are
+            of models that were trained anew, whose samples fall or stand together.
+        note: What was left out.
     """
 
     row: str
@@ -71,6 +74,7 @@ class Pair:
     now: Recorded
     worse: NDArray[np.float64]
     ids: Sequence[str]
+    figures: tuple[float, float]
     trials: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     note: str = ""
 
@@ -95,6 +99,12 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
             f"be compared; if that is meant, write the baseline anew with `bench baseline`"
         )
         return Comparison(row, "different-data", sentence, *figures)
+    if not (found.epsilon == earlier.epsilon or math.isnan(found.epsilon) or math.isnan(earlier.epsilon)):
+        sentence = (
+            f"its radius is {found.epsilon:.9g} and was {earlier.epsilon:.9g}, which its id does not tell apart; if "
+            f"that is meant, write the baseline anew with `bench baseline`"
+        )
+        return Comparison(row, "incomparable", sentence, *figures)
     if found.method != earlier.method:
         sentence = (
             "it is measured in another way than in the baseline (the attacks, what a full audit adds to them, the "
@@ -108,8 +118,8 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
     if not found.samples:
         trials = (np.concatenate(first), np.concatenate(after))
         worse = worsening([earlier.value], [found.value], higher_is_better=higher)
-        return Pair(row, rule, earlier, found, worse, (), trials)
-    ids, worse, lacking = _joined(row, now, before, higher)
+        return Pair(row, rule, earlier, found, worse, (), figures, trials)
+    ids, worse, lacking, shared = _joined(row, now, before, higher)
     if len(worse) == 0:
         return Comparison(row, "different-data", "the two runs have no sample in common", *figures)
     whole = sum(int((~np.isnan(values)).sum()) for values in first)
@@ -120,11 +130,16 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
         )
         return Comparison(row, "different-data", sentence, *figures, n=len(worse))
     note = f"; compared on the {len(worse)} outcomes that both have ({lacking} are in one alone)" if lacking else ""
-    return Pair(row, rule, earlier, found, worse, ids, note=note)
+    means = (np.array([mean for mean, _ in shared]), np.array([mean for _, mean in shared]))
+    several = max(len(first), len(after)) > 1 and found.models != earlier.models
+    figures = (float(means[0].mean()), float(means[1].mean())) if lacking else figures
+    return Pair(row, rule, earlier, found, worse, ids, figures, means if several else None, note)
 
 
-def _joined(row: str, now: Snapshot, before: Snapshot, higher: bool) -> tuple[list[str], NDArray[np.float64], int]:
-    """Samples of a row that both runs have, by how much each is worse, and how many one run alone has."""
+def _joined(
+    row: str, now: Snapshot, before: Snapshot, higher: bool
+) -> tuple[list[str], NDArray[np.float64], int, list[tuple[float, float]]]:
+    """Samples of a row that both runs have, by how much each is worse, how many one run alone has, trials' means."""
     after, first = now.values(row), before.values(row)
     here = {name: place for place, name in enumerate(now.ids(row))}
     there = {name: place for place, name in enumerate(before.ids(row))}
@@ -132,6 +147,7 @@ def _joined(row: str, now: Snapshot, before: Snapshot, higher: bool) -> tuple[li
     at_now, at_before = [here[name] for name in common], [there[name] for name in common]
     ids: list[str] = []
     parts: list[NDArray[np.float64]] = []
+    means: list[tuple[float, float]] = []
     total = sum(map(len, after)) + sum(map(len, first))
     for trial in range(min(len(after), len(first)) if common else 0):
         worse = worsening(first[trial][at_before], after[trial][at_now], higher_is_better=higher)
@@ -139,5 +155,7 @@ def _joined(row: str, now: Snapshot, before: Snapshot, higher: bool) -> tuple[li
         prefix = f"trial {trial}: " if max(len(after), len(first)) > 1 else ""
         ids += [prefix + name for name, counts in zip(common, counted.tolist(), strict=True) if counts]
         parts.append(worse[counted])
+        if counted.any():
+            means.append((first[trial][at_before][counted].mean(), after[trial][at_now][counted].mean()))
     joined = np.concatenate(parts) if parts else np.empty(0)
-    return ids, joined, total - 2 * sum(len(common) for _ in parts)
+    return ids, joined, total - 2 * sum(len(common) for _ in parts), means

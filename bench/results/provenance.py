@@ -29,33 +29,38 @@ class Made(NamedTuple):
     Attributes:
         method: Names how it was measured: attack, metric, their options and versions, surrogate, feature network.
         whole: Names all it depends on but the machine; empty where not all of it can be named.
+        models: Names the trained models it judges, trial by trial.
     """
 
     method: str
     whole: str
+    models: str
 
 
 def made_by(suite: Suite, plan: Plan, states: Mapping[str, JobState]) -> dict[str, Made]:
     """What each row of a run was made by, by row id."""
     descriptions: dict[str, set[tuple[str, str]]] = {}
+    victims: dict[str, str] = {}
     teller = _Teller(plan, states)
     for cell in plan.cells:
         for part, rows, trials in all_cell_rows(suite, cell):
             try:
                 told = set(teller.trials(trials))
+                models = digest([teller.victim(jobs) for jobs in trials])[:16]
             except _UnknownError:  # weights that were never trained: the row has no figure
                 continue
             for row in rows:
+                victims[row] = models
                 # before any attack it is all the same which attack comes after
                 descriptions.setdefault(row, set()).update(
                     told if part != CLEAN else {(CLEAN, whole) for _, whole in told}
                 )
-    return {row: _summed(found) for row, found in descriptions.items()}
+    return {row: Made(*_summed(found), victims[row]) for row, found in descriptions.items()}
 
 
-def _summed(found: set[tuple[str, str]]) -> Made:
+def _summed(found: set[tuple[str, str]]) -> tuple[str, str]:
     methods, wholes = ({pair[place] for pair in found} for place in (0, 1))
-    return Made(digest(sorted(methods))[:16], digest(sorted(wholes))[:16] if all(wholes) else "")
+    return digest(sorted(methods))[:16], digest(sorted(wholes))[:16] if all(wholes) else ""
 
 
 class _UnknownError(Exception):

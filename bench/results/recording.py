@@ -20,7 +20,7 @@ from bench.suite.spec import Suite
 
 _SHARED = (
     "status", "message", "value", "low", "high", "direction", "n", "trials", "forwards", "backwards", "memory",
-    "row_verdict", "model_verdict",
+    "row_verdict", "model_verdict", "epsilon",
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def take(suite: Suite, plan: Plan, states: Mapping[str, JobState], table: Table,
         rows[row.row] = Recorded(
             **facts,
             data=fingerprint,
-            **made.get(row.row, Made("", ""))._asdict(),
+            **made.get(row.row, Made("", "", ""))._asdict(),
             ours=_ours(suite, row),
             samples=key,
             values=() if figures is None else tuple(pack(values) for values in figures.trials),

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from bench.errors import UsageError
 from bench.results.row import RANK
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of snapshots and baselines."""
 FILE = "snapshot.json"
+_FIGURES = ("value", "low", "high", "forwards", "backwards", "memory", "epsilon")
 UNKNOWN, SEVERAL = "unknown", " and "
 """What a fact of the machine is where nobody noted it, and what joins those of several machines."""
 
@@ -61,6 +62,8 @@ class Recorded:
         data: Names the data behind it.
         method: Names how it was measured.
         whole: Names all it depends on but the machine; empty where not all of it can be named.
+        models: Names the trained models it judges, trial by trial.
+        epsilon: Radius, exactly; its id has three digits of it.
         ours: Whether all code behind it is of this package, so that it does the same again on the same machine.
         samples: Which list of sample names belongs to `values`; empty where a trial has a single figure.
         values: Packed values, one text a trial; see `pack`.
@@ -83,6 +86,8 @@ class Recorded:
     method: str
     whole: str
     ours: bool
+    models: str = ""
+    epsilon: float = math.nan
     samples: str = ""
     values: tuple[str, ...] = ()
 
@@ -235,8 +240,7 @@ def _checked(snapshot: Snapshot) -> Snapshot:
         wrong += [] if isinstance(rule.tolerance, float | int) else ["tolerance"]
         wrong += [] if rule.compare in ("auto", "exact", "paired") else ["compare"]
     for recorded in snapshot.rows.values():
-        figures = ("value", "low", "high", "forwards", "backwards", "memory")
-        wrong += [key for key in figures if not isinstance(getattr(recorded, key), float | int)]
+        wrong += [key for key in _FIGURES if not isinstance(getattr(recorded, key), float | int)]
         wrong += [] if recorded.model_verdict in RANK else ["model_verdict"]
     if wrong:
         raise ValueError(f"its '{wrong[0]}' is none")
@@ -255,6 +259,5 @@ def _finite(value: Any) -> Any:
 
 
 def _with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
-    figures = ("value", "low", "high", "forwards", "backwards", "memory")
-    found = {key: math.nan if key in figures and value is None else value for key, value in row.items()}
+    found = {key: math.nan if key in _FIGURES and value is None else value for key, value in row.items()}
     return {**found, "values": tuple(row["values"])}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.audit.finding import worth_telling
+from bench.audit.finding import RANDOM, worth_telling
 from bench.engine.store import Record
 from bench.results.classified import Classified
 from bench.results.row import ADEQUATE, BROKEN, MASKED, SUSPECT, TOO_WEAK, TRUSTED
@@ -94,14 +94,20 @@ def judge(
                 found[trial] |= record.arrays["found"]
             if check == "autoattack":
                 searched[trial] |= record.arrays["took"]
-    effects = [each.finding["effect"] for each in told]
-    verdict = max((effect for effect in effects if effect in _WORSE), key=lambda effect: _WORSE[effect], default="")
+    missing = {each.attack for each in told if each.check == "planted" and each.finding["effect"] == BROKEN}
+    # an attack that misses what was planted says nothing of a model
+    of_model = [
+        each.finding
+        for each in told
+        if each.finding["effect"] in _WORSE and not (each.check == "watched" and each.attack in missing)
+    ]
+    verdict = max((finding["effect"] for finding in of_model), key=lambda effect: _WORSE[effect], default="")
     broken: dict[tuple[str, float | None], str] = {}
     for each in told:
         if each.finding["effect"] == BROKEN:
             broken.setdefault((each.attack, each.finding["epsilon"]), _said(each.finding))
     quick = not any(check == "autoattack" for trial in audit.trials for check, _ in trial)
-    blamed = [each.finding for each in told if each.finding["effect"] == verdict]
+    blamed = sorted((finding for finding in of_model if finding["effect"]), key=_first_told)
     reason = "" if not verdict else _reasons(blamed, quick=quick)
     return Judged(verdict or TRUSTED, reason, tuple(told), broken, tuple(found), tuple(searched), passes)
 
@@ -115,6 +121,7 @@ def row_verdict(
     *,
     parts: Sequence[str],
     rescued: bool,
+    carried: bool = False,
 ) -> tuple[str, str]:
     """The verdict on a row, and why.
 
@@ -126,6 +133,7 @@ def row_verdict(
         everything: The worst case over all attacks, one a trial.
         parts: Labels of the attacks the row is over: of the worst case all of them.
         rescued: Whether the row counts what was tried against masking.
+        carried: Whether it counts what checks broke.
     """
     broken = {part: why for part in parts if (why := judged.why_broken(part, epsilon))}
     if len(broken) == len(parts) and not rescued:
@@ -143,7 +151,8 @@ def row_verdict(
             + ("" if rescued else "; try autoattack, or more steps and restarts")
         )
     if unsearched and not rescued and (weak := _weak(judged, epsilon, parts)):
-        return TOO_WEAK, weak
+        counted = f"what checks broke is counted here, but {unsearched} of the {standing} samples that stand they did "
+        return TOO_WEAK, f"{counted}not try; {weak}" if carried else weak
     if broken and not rescued:
         return TOO_WEAK, "; ".join(f"its attack '{part}' is broken: {why}" for part, why in broken.items())
     if judged.verdict == MASKED and standing and not rescued:
@@ -173,6 +182,11 @@ def _weak(judged: Judged, epsilon: float, parts: Sequence[str]) -> str:
         if each.finding["effect"] == TOO_WEAK and each.finding["epsilon"] in (None, epsilon):
             said.setdefault(each.attack if each.check == "planted" else "", _said(each.finding))
     return said.get("") or (said[parts[0]] if all(part in said for part in parts) else "")
+
+
+def _first_told(finding: Mapping[str, Any]) -> tuple[bool, int]:
+    """Randomness before all, as it changes how the others read; then the worst."""
+    return finding["name"] != RANDOM, -_WORSE[finding["effect"]]
 
 
 def _said(finding: Mapping[str, Any]) -> str:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from bench.suite.plan import Planner
 
 
+_LESSER = ("fgsm", "square", "noise")
+"""Attacks that one along many gradients should outdo."""
+
+
 class Auditing:
     """Plans the checks of one evaluation.
 
@@ -91,6 +95,8 @@ class Auditing:
                     facts["what"] = what
                 if "after" in check.traits:
                     given["earlier"] = self.planner.made_by(made[check.traits["after"], ""])
+                if check.traits.get("compares"):
+                    facts["attacks"] = [[use.label, _kind(use)] for use in self.block.attacks]
                 if check.traits.get("others"):
                     given["others"] = self.others(model)
                 label = "" if use is None else use.label
@@ -174,7 +180,7 @@ class Auditing:
                 **self.aims(jobs[:1]),
             }
             stop = min(start + CHUNK, end)
-            shared = {**self.shared, "start": start, "stop": stop, "first": first, "version": 6, "uses": uses}
+            shared = {**self.shared, "start": start, "stop": stop, "first": first, "version": 7, "uses": uses}
             place = f"{self.name}/{model}/{trial}"
             weight = 500.0 * (stop - start) / CHUNK
             crafted = self.planner.job(
@@ -184,6 +190,14 @@ class Auditing:
             target = f"verify/{place}/{RESCUE}/{index}"
             verified.append(self.planner.job(target, "verify", judged, shared, timeout=self.block.timeout))
         return tuple(verified)
+
+
+def _kind(use: Use) -> str:
+    """What an attack is to others: ``lesser``, with one step of the gradient or none; ``gradient``, with many."""
+    options = {} if use.imported else ATTACKS[use.name].options.model_fields
+    if use.name in _LESSER or use.options.get("steps") == 1:
+        return "lesser"
+    return "gradient" if "steps" in options else ""
 
 
 def _component(check: Component) -> Input:

@@ -66,14 +66,17 @@ def make_case(
     rows = np.flatnonzero(correct)
     broken = np.repeat(~correct[None], len(epsilons), 0)
     margin = np.full(broken.shape, -np.inf, np.float32)
-    passes = 0.0
+    passes, fell = 0.0, []
     for name, options in attacks:
         method = Attack(name, Threat(norm, max(epsilons), *box), 0, ATTACKS[name].options(**options).model_dump())
         found = curve(method, model, x[rows], y[rows], epsilons=epsilons, ids=[ids[row] for row in rows])
+        reached = np.zeros_like(broken)
         for level, epsilon in enumerate(found.epsilons):
             seen = verify(model, x[rows], y[rows], found.examples[level], threat=Threat(norm, epsilon, *box))
-            broken[level, rows] |= seen.reached.numpy()
+            reached[level, rows] = seen.reached.numpy()
             margin[level, rows] = np.maximum(margin[level, rows], seen.margin.numpy())
+        broken |= reached
+        fell.append(reached)
         passes += float(found.forwards.sum() + 2 * found.backwards.sum())
     return Case(
         model=model,
@@ -88,6 +91,7 @@ def make_case(
         broken=broken,
         margin=margin,
         passes=passes,
+        fell=fell,
         batched=lambda function, count: [
             function(slice(start, min(start + width, count))) for start in range(0, count, width)
         ],

@@ -21,7 +21,7 @@ from bench.audit.more import more
 from bench.audit.radii import radii
 from bench.audit.rescaled import rescaled
 from bench.audit.rescue import rescue
-from bench.audit.stronger import stronger
+from bench.audit.stronger import stronger, with_autoattack
 from bench.audit.transferred import transferred
 from bench.audit.unblocked import blockers, unblocked
 from bench.audit.watched import watched
@@ -159,6 +159,13 @@ class TestAnswers:
         model.layer = nn.Dropout(0.0).train()
         assert found(answers(case_of(model)))["layers in training mode"].effect == "suspect"
 
+    def test_that_are_others_where_gradients_are_asked_for(self, case_of: CaseOf, hidden: Any) -> None:
+        model = hidden(lambda x: x.flip(-1) if x.requires_grad else x).eval()
+        name = "answers that depend on whether gradients are asked for"
+        assert found(answers(case_of(model, attacks=[])))[name].effect == "masked"
+        checked = watched(case_of(model, attacks=[], epsilons=(0.1,)), **PGD)
+        assert found(checked)["silent successes"].level == "pass", "not the attack's fault"
+
     def test_that_are_probabilities(self, case_of: CaseOf, hidden: Any) -> None:
         checked = answers(case_of(hidden(after=lambda z: z.softmax(1)).eval()))
         assert found(checked)["answers that are probabilities"].effect == "suspect"
@@ -215,6 +222,36 @@ class TestWithoutGradients:
         tried = np.array([True] * alone + [False] * other + [True] * 4)
         by_gradient = np.array([False] * alone + [True] * other + [True] * 4)
         assert compared("square", tried, by_gradient, 0.1).effect == effect
+
+    def test_one_step_that_does_better_than_many(self, case_of: CaseOf, hidden: Any) -> None:
+        """What one step broke, no better attack breaks: here the gradient leads nowhere."""
+        kinds, attacks = [("fgsm", "lesser"), ("pgd", "gradient")], [("fgsm", {}), ("pgd", {"steps": 20})]
+        case, name = (
+            case_of(hidden(stopped).eval(), attacks=attacks),
+            "samples that fall to the evaluation's fgsm alone",
+        )
+        one, many = case.fell
+        many[-1], one[-1, :100] = False, case.correct[:100]
+        told = found(gradient_free(case, stronger(case), attacks=kinds))[name]
+        assert (told.effect, told.value) == ("masked", pytest.approx(8, abs=2))
+        many[-1, 100:] = case.correct[100:]
+        told = found(gradient_free(case, stronger(case), attacks=kinds))[name]
+        assert (told.effect, told.value) == ("", pytest.approx(8, abs=2)), "as many fall to many steps alone"
+
+    def test_many_steps_that_lead_nowhere_are_the_attacks_fault(self, case_of: CaseOf, hidden: Any) -> None:
+        """Better ones break all that the one step breaks."""
+        weak = {"steps": 2, "step_size": 1e-4, "start": "clean"}
+        case = case_of(hidden().eval(), attacks=[("fgsm", {}), ("pgd", weak)])
+        assert (case.fell[0] & ~case.fell[1]).sum() > 20
+        kinds = [("fgsm", "lesser"), ("pgd", "gradient")]
+        assert effects(gradient_free(case, stronger(case), attacks=kinds)) == set()
+
+    def test_long_square_is_compared_with_the_gradient_and_not_with_square(self, case_of: CaseOf, hidden: Any) -> None:
+        """AutoAttack ends with Square: what that breaks, no gradient has broken."""
+        case = case_of(hidden(stopped).eval())
+        whole = with_autoattack(case, samples=60)
+        assert whole.by_gradient.sum() < 0.5 * whole.found.flags.sum()
+        assert "masked" in effects(gradient_free(case, whole, queries=500, thorough=True))
 
     def test_transfer(self, case_of: CaseOf, hidden: Any) -> None:
         """Examples for the same network without its mask."""

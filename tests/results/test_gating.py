@@ -62,6 +62,20 @@ class TestErrorRates:
             wrong += gate(snapshot(rows, {"300": names}), then).count("regression") > 0
         assert wrong / 300 <= 0.03
 
+    @pytest.mark.parametrize(("drop", "least", "most"), [(0.0, 0.0, 0.03), (0.3, 0.9, 1.0)])
+    def test_of_models_that_are_trained_anew_trials_are_compared(self, drop: float, least: float, most: float) -> None:
+        """Three trials a run, of which each has its own robustness: their samples are not so many witnesses."""
+        generator = np.random.default_rng(3)
+        names = [str(index) for index in range(300)]
+
+        def run(of: str, share: float) -> Snapshot:
+            trials = [generator.random(300) < generator.normal(share, 0.04) for _ in range(3)]
+            return snapshot({ROW: recorded(trials, names, models=of)}, {"300": names})
+
+        found = [gate(run("those of now", 0.6 - drop), run("those of then", 0.6)).rows[0] for _ in range(300)]
+        assert {row.how for row in found} == {"trials"}
+        assert least <= sum(row.answer == "regression" for row in found) / 300 <= most
+
 
 class TestAnswers:
     def test_a_drop_that_is_no_chance(self) -> None:
@@ -96,6 +110,11 @@ class TestAnswers:
         assert only(found) == ("pass", 0)
         assert found.rows[0].n == 60
         assert "compared on the 60 outcomes that both have (40 are in one alone)" in found.rows[0].sentence
+
+    def test_the_figures_told_are_of_what_is_compared(self) -> None:
+        """Of the baseline's hundred the run has the sixty that stood, and all of them stand."""
+        (row,) = gate(run_of([1] * 60), run_of([1] * 60 + [0] * 40)).rows
+        assert (row.before, row.now, row.answer) == (1.0, 1.0, "pass")
 
     def test_samples_that_do_not_count_are_left_out(self) -> None:
         found = gate(run_of([1, math.nan, 0, 1]), run_of([1, 1, math.nan, 0]))
@@ -179,6 +198,16 @@ class TestExactRows:
     def test_a_tolerance_allows_for_some(self) -> None:
         now = replace(run_of([0] + [1] * 99, device="cpu"), gated={ROW: Gated(0.01)})
         assert only(gate(now, self.BEFORE)) == ("pass", 0)
+
+    def test_one_gained_sample_has_no_reason_either(self) -> None:
+        """A weaker attack leaves more standing, and nothing else may have changed."""
+        found = gate(self.BEFORE, run_of([0] + [1] * 99, device="cpu"))
+        assert only(found) == ("incomparable", 3)
+        assert "though nothing it depends on has changed" in found.rows[0].sentence
+        allowed = replace(self.BEFORE, gated={ROW: Gated(0.01)})
+        assert only(gate(allowed, run_of([0] + [1] * 99, device="cpu"))) == ("improved", 0)
+        elsewhere = replace(self.BEFORE, machine={**ONE_MACHINE, "torch": "3.0"}, gated={ROW: Gated(compare="exact")})
+        assert only(gate(elsewhere, run_of([0] + [1] * 99, device="cpu"))) == ("improved", 0)
 
     @pytest.mark.parametrize(
         "changed",
@@ -283,6 +312,26 @@ class TestWhatCannotBeCompared:
     def test_another_rule_than_the_baselines_is_said(self) -> None:
         found = gate(replace(run_of([1] * 10), gated={ROW: Gated(1.0)}), run_of([1] * 10))
         assert any("1 rows by another rule" in note for note in found.notes)
+
+    @pytest.mark.parametrize("changed", [{"level": 1e-12}, {"passes": None}, {"memory": None}], ids=str)
+    def test_another_measure_than_the_baselines_is_said(self, changed: dict[str, object]) -> None:
+        (key,) = changed
+        assert any(f"`gate.{key}`" in note for note in gate(replace(run_of([1] * 9), **changed), run_of([1] * 9)).notes)  # type: ignore[arg-type]
+        assert gate(run_of([1] * 9), run_of([1] * 9)).notes == ()
+
+    def test_radii_that_an_id_does_not_tell_apart(self) -> None:
+        found = gate(run_of([1] * 9, epsilon=0.3004), run_of([1] * 9, epsilon=0.3))
+        assert only(found) == ("incomparable", 3)
+        assert "its radius is 0.3004 and was 0.3" in found.rows[0].sentence
+
+    def test_two_runs_have_no_baseline_to_write(self) -> None:
+        both = {ROW: recorded([[1, 1]], ["a", "b"])}
+        one, other = (
+            snapshot({**both, f"e/{name}/a/b/c": recorded([[1, 1]], ["a", "b"])}, {"2": ["a", "b"]}) for name in "xy"
+        )
+        found = {row.row: row.sentence for row in gate(one, other, whole=True).rows}
+        assert found["e/x/a/b/c"] == "only the second run has it"
+        assert found["e/y/a/b/c"] == "only the first run has it"
 
     def test_a_row_that_was_renamed(self) -> None:
         outcomes = [1, 0] * 20

@@ -101,6 +101,13 @@ def test_where_the_jobs_were_done_counts_and_not_where_the_report_is_made(
     assert {row.how for row in gate(part, part).rows} == {"paired", "trials"}
 
 
+def test_models_that_were_trained_anew_are_others(snapshot_of: Callable[[str], Snapshot]) -> None:
+    before, now = snapshot_of(SUITE), snapshot_of(SUITE.replace("epochs: 1", "epochs: 4", 1))
+    differing = tuple(row for row in ROWS if before.rows[row].models != now.rows[row].models)
+    assert differing == (WHITE, CLEAN, TRANSFER)
+    assert before.rows[WHITE].models == snapshot_of(SUITE.replace("steps: 3", "steps: 4")).rows[WHITE].models
+
+
 THEIRS = """
 import torch
 class Net(torch.nn.Module):

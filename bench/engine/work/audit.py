@@ -39,6 +39,8 @@ def audit(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
         options["cost"] = _cost(_records(work["outcomes"], place)[work["watched"]]) / max(1, len(case.ids))
     if "what" in work:
         options["what"] = work["what"]
+    if "attacks" in work:
+        options["attacks"] = work["attacks"]
     if "others" in work:
         options["others"] = _others(work["others"], place)
     earlier = [] if "earlier" not in work else [_probed(place.record(work["earlier"]["job"]))]
@@ -50,7 +52,7 @@ def _left(checked: Checked, spent: Mapping[str, float]) -> tuple[dict[str, Any],
     arrays: dict[str, NDArray[Any]] = {}
     if checked.found is not None:
         arrays |= {"found": checked.found.flags, "examples": checked.found.examples()}
-    arrays |= {"took": checked.took} if isinstance(checked, Probed) else {}
+    arrays |= {"took": checked.took, "by_gradient": checked.by_gradient} if isinstance(checked, Probed) else {}
     # equal findings have equal contents: what other jobs make of them depends on these and not on the minute
     grades = [LEVELS.index(finding.level) for finding in checked.findings]
     arrays["levels"] = np.array(grades, np.int8)
@@ -61,7 +63,7 @@ def _left(checked: Checked, spent: Mapping[str, float]) -> tuple[dict[str, Any],
 def _probed(record: Record) -> Probed:
     """What an earlier check left for this one."""
     found = Found.of(record.arrays["found"], record.arrays["examples"])
-    return Probed((), found=found, took=record.arrays["took"])
+    return Probed((), found=found, took=record.arrays["took"], by_gradient=record.arrays["by_gradient"])
 
 
 def _planted(work: Mapping[str, Any], place: Workplace) -> Checked:
@@ -98,11 +100,13 @@ def _case(work: Mapping[str, Any], place: Workplace) -> Case:
     correct = np.concatenate([record.arrays["correct"] for record in attacks[0]])
     broken = np.repeat(~correct[None], len(work["threat"]["epsilon"]), 0)
     margin = np.full(broken.shape, -np.inf, np.float32)
+    fell = []
     for records in attacks:
         reached, reach, valid = (
             np.concatenate([record.arrays[name] for record in records], 1) for name in ("reached", "margin", "valid")
         )
         broken |= reached
+        fell.append(reached)
         margin = np.maximum(margin, np.where(valid, reach, -np.inf))
     threat = threat_of(work, max(work["threat"]["epsilon"]))
     skip = work["data"]["options"].get("skip", 0)
@@ -132,6 +136,7 @@ def _case(work: Mapping[str, Any], place: Workplace) -> Case:
         budget=_budget(work),
         bpda=work.get("bpda", False),
         targets=targets,
+        fell=fell,
     )
 
 
@@ -185,7 +190,7 @@ def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     ]
     masked = bool(effects & {"masked", "suspect"})
     if masked or any(found.flags.any() for found in known_falls):
-        others = _surrogates(work["others"], place) if masked else []
+        others = [*_surrogates(work["others"], place), *_twin(work["model"], place)] if masked else []
         tried = rescue_from(case, x, y, known_falls, others, place.report, masked=masked)
         examples, known, costs = tried.examples, tried.known, tried.costs
         facts["tried"] = tried.names
@@ -199,6 +204,15 @@ def rescue(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], d
     if case.targets is not None:
         arrays["targets"] = case.targets
     return facts, arrays
+
+
+def _twin(model: Mapping[str, Any], place: Workplace) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
+    """The same network without its defences, where they are declared: whoever attacks knows them."""
+    defenses = model.get("defenses", ())
+    if not defenses or any(use["options"].get("declared") is False for use in defenses):
+        return []
+    name = f"{model['name']} without its defences"
+    return [(name, classifier(place.model({**model, "name": name, "defenses": []}), name))]
 
 
 def _surrogates(others: Mapping[str, Any], place: Workplace) -> list[tuple[str, Callable[[Tensor], Tensor]]]:
