@@ -40,7 +40,7 @@ class Row:
         row_verdict: Whether the attack was adequate.
         model_verdict: Whether the model's robustness can be trusted.
         at_most: What robust accuracy is at most, by all that is known to fall; NaN where the figure itself is.
-        reason: What the verdicts follow from, and what to try next; empty where there is nothing to say.
+        reason: What the verdicts follow from, and what to try next; empty where there are none.
         status: How the jobs behind it ended.
         message: What went wrong, or what a reader must know.
         basis: For figures made from features: network, resizing, numbers of samples. Figures of one metric are

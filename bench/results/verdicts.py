@@ -49,6 +49,7 @@ class Judged:
         broken: Why an attack is called broken, by its label and the radius; of all radii, by None.
         found: For each trial the samples that checks showed can be broken, shape (E, n).
         searched: For each trial the samples that AutoAttack took in a check, shape (E, n).
+        tried: For each trial the samples that better attacks of checks took, shape (E, n).
         passes: Forward passes plus two a backward pass that the checks made.
     """
 
@@ -58,6 +59,7 @@ class Judged:
     broken: Mapping[tuple[str, float | None], str]
     found: tuple[NDArray[np.bool_], ...]
     searched: tuple[NDArray[np.bool_], ...]
+    tried: tuple[NDArray[np.bool_], ...]
     passes: float
 
     def why_broken(self, label: str, epsilon: float) -> str:
@@ -77,7 +79,7 @@ def judge(
         absent: Jobs of checks that could not run and that the verdict can do without.
     """
     told: list[Told] = []
-    found, searched = ([np.zeros_like(trial.reached) for trial in outcomes] for _ in range(2))
+    found, searched, tried = ([np.zeros_like(trial.reached) for trial in outcomes] for _ in range(3))
     passes = 0.0
     for label, job in audit.planted.items():
         if job in absent:
@@ -92,6 +94,8 @@ def judge(
             passes += record.meta["forwards"] + 2 * record.meta["backwards"]
             if "found" in record.arrays:
                 found[trial] |= record.arrays["found"]
+            if "took" in record.arrays:
+                tried[trial] |= record.arrays["took"]
             if check == "autoattack":
                 searched[trial] |= record.arrays["took"]
     missing = {each.attack for each in told if each.check == "planted" and each.finding["effect"] == BROKEN}
@@ -108,8 +112,9 @@ def judge(
             broken.setdefault((each.attack, each.finding["epsilon"]), _said(each.finding))
     quick = not any(check == "autoattack" for trial in audit.trials for check, _ in trial)
     blamed = sorted((finding for finding in of_model if finding["effect"]), key=_first_told)
-    reason = "" if not verdict else _reasons(blamed, quick=quick)
-    return Judged(verdict or TRUSTED, reason, tuple(told), broken, tuple(found), tuple(searched), passes)
+    reason = _reasons(blamed, quick=quick) if verdict else _trusted(told, quick=quick)
+    left = (tuple(found), tuple(searched), tuple(tried))
+    return Judged(verdict or TRUSTED, reason, tuple(told), broken, *left, passes)
 
 
 def row_verdict(
@@ -158,7 +163,24 @@ def row_verdict(
     if judged.verdict == MASKED and standing and not rescued:
         (first, *_) = (each.finding for each in judged.told if each.finding["effect"] == MASKED)
         return TOO_WEAK, f"the model hides its gradients, so that what stands is not shown to be robust; {_said(first)}"
-    return ADEQUATE, ""
+    return ADEQUATE, _adequate(judged, level, outcomes, missed, standing, rescued=rescued)
+
+
+def _adequate(
+    judged: Judged, level: int, outcomes: Sequence[Classified], missed: int, standing: int, *, rescued: bool
+) -> str:
+    """What speaks for a row that nothing speaks against."""
+    if not standing:
+        return "nothing is left standing"
+    if rescued:
+        return f"{standing} samples withstood what was tried against masking, which is no proof that they are robust"
+    tried = sum(
+        int((tried[level] & ~own.broken[level]).sum()) for own, tried in zip(outcomes, judged.tried, strict=True)
+    )
+    return (
+        f"{standing} samples are left standing: better attacks of the audit tried {tried} of them, and "
+        f"{missed or 'none'} are known to fall"
+    )
 
 
 def known_bound(judged: Judged, level: int, outcomes: Sequence[Classified], everything: Sequence[Classified]) -> float:
@@ -182,6 +204,14 @@ def _weak(judged: Judged, epsilon: float, parts: Sequence[str]) -> str:
         if each.finding["effect"] == TOO_WEAK and each.finding["epsilon"] in (None, epsilon):
             said.setdefault(each.attack if each.check == "planted" else "", _said(each.finding))
     return said.get("") or (said[parts[0]] if all(part in said for part in parts) else "")
+
+
+def _trusted(told: Sequence[Told], *, quick: bool) -> str:
+    """What speaks for a model that nothing speaks against."""
+    checks = {(each.check, each.attack, each.trial) for each in told if each.check != "planted"}
+    return f"{len(checks)} checks found nothing that hides its gradients" + (
+        "; `audit: full` looks for longer" if quick else ""
+    )
 
 
 def _first_told(finding: Mapping[str, Any]) -> tuple[bool, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,6 +151,9 @@ def test_honest_models_are_trusted_and_a_weak_attack_is_told(masks: Workshop) ->
     assert found["cnn-pgd", "linf-0.1"] == ("trusted", "adequate")
     row = masks.rows(run)["wb/cnn-pgd/worst-case/linf-0.3/robust_accuracy"]
     assert "samples that it leaves standing fall to other attacks" in row.reason
+    row = masks.rows(run)["wb/cnn-pgd/worst-case/linf-0.1/robust_accuracy"]
+    assert re.search(r"row: \d+ samples are left standing: better attacks of the audit tried \d+ of them", row.reason)
+    assert "checks found nothing that hides its gradients; `audit: full` looks for longer" in row.reason
     clean = masks.rows(run)["wb/cnn/clean/none/accuracy"]
     assert (clean.model_verdict, clean.row_verdict) == ("trusted", "")
     attacks, audit = passes(masks, run)
@@ -336,6 +340,15 @@ def test_a_full_audit_counts_what_its_checks_broke(masks: Workshop) -> None:
 def test_stepping_over_a_declared_stage_is_no_masking(masks: Workshop) -> None:
     run = masks.run(suite("declared", attacks="{pgd: {steps: 40, bpda: true}, as: pgd-bpda}"), "data.mnist.take=60")
     assert verdicts(masks, run)["declared", "linf-0.07"][0] == "trusted"
+
+
+def test_who_knows_a_defence_attacks_the_network_without_it(masks: Workshop) -> None:
+    """What is not declared nobody is told of."""
+    run = masks.run(suite("declared", "stopped", attacks="fgsm", audit="full"), "data.mnist.take=30")
+    tried = {row.model: row.message for row in run.rows if row.attack == "rescue"}
+    assert "transfer from declared without its defences" in tried["declared"]
+    assert "from declared" in tried["stopped"]
+    assert "without its defences" not in tried["stopped"]
 
 
 def test_a_run_that_ends_before_the_rescue_is_told_all_the_same(masks: Workshop) -> None:
