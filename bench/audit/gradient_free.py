@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.audit.case import Case, Chosen, Tried
-from bench.audit.finding import Checked, Finding, Found, Probed
+from bench.audit.finding import Checked, Finding, Found, Level, Probed
 from bench.audit.stronger import COST, better_attacks
 from bench.chance import at_least
 from bench.errors import NoGradientError
 
-_LEVEL = 0.05
-"""Largest probability of calling chance a better attack."""
+_LEVEL = 0.01
+"""Largest probability of calling chance a better attack; an audit asks so a good ten times."""
+_SUSPECT, _MASKED = 1, 2
+"""What falls to a lesser attack alone, as a multiple of what falls to the gradient, above which a model is suspect, or
+masked. On honest robust networks a long random search finds some samples, but not so many."""
 _FEWEST = 3
 _STEPS = 20
 """Of the short Auto-PGD on what fell to a lesser attack."""
@@ -95,7 +98,9 @@ def _lesser(case: Case, earlier: Probed, attacks: Sequence[tuple[str, str]]) -> 
             left = left if tried is None else left[~tried.broken]
         # of what it broke alone some were tried: so many of the others stand against them
         against = round(int(other[level].sum()) * len(chosen) / max(1, every))
-        findings.append(_misled(f"the evaluation's {label}", len(left), against, len(chosen), case.epsilons[level]))
+        whole = against + len(chosen) - len(left)
+        name = f"the evaluation's {label}"
+        findings.append(_misled(name, len(left), against, whole, len(chosen), case.epsilons[level]))
     return findings
 
 
@@ -120,20 +125,31 @@ def _tried(case: Case, name: str, chosen: Chosen, epsilon: float, options: Mappi
 
 def compared(name: str, tried: NDArray[np.bool_], by_gradient: NDArray[np.bool_], epsilon: float) -> Finding:
     """An attack that should not do better beside the gradient attack, sample by sample."""
-    return _misled(name, int((tried & ~by_gradient).sum()), int((by_gradient & ~tried).sum()), len(tried), epsilon)
+    alone, other = int((tried & ~by_gradient).sum()), int((by_gradient & ~tried).sum())
+    return _misled(name, alone, other, int(by_gradient.sum()), len(tried), epsilon)
 
 
-def _misled(name: str, alone: int, other: int, n: int, epsilon: float) -> Finding:
-    """What follows from so many of n samples that fall to a lesser attack alone, and so many to the gradient alone."""
+def _misled(name: str, alone: int, other: int, whole: int, n: int, epsilon: float) -> Finding:
+    """What follows from what falls to a lesser attack.
+
+    Args:
+        name: Of the lesser attack.
+        alone: Samples of n that fall to it alone.
+        other: Those that fall to the gradient alone.
+        whole: Those that fall to the gradient.
+        n: Samples that were tried.
+        epsilon: The radius.
+    """
     chance = at_least(alone, alone + other)
     title = f"samples that fall to {name} alone"
-    if alone < _FEWEST or chance > _LEVEL:
-        return Finding(title, alone, _FEWEST, "pass")
+    if alone < _FEWEST or chance > _LEVEL or alone <= _SUSPECT * whole:
+        return Finding(title, alone, max(_FEWEST, _SUSPECT * whole), "pass")
+    masked = alone > _MASKED * whole
+    beside = f"; that one breaks {whole}" + (f", {other} of which {name} cannot" if other else "") if whole else ""
     sentence = (
-        f"at {epsilon:.3g} {name} breaks {alone} of {n} samples that the best attack by gradients cannot, "
-        f"and that one breaks {other} that {name} cannot (p = {chance:.1g} if the two were as good): the gradients "
-        "mislead"
+        f"at {epsilon:.3g} {name} breaks {alone} of {n} samples that the best attack by gradients cannot{beside} "
+        f"(p = {chance:.1g} if the two were as good): the gradients mislead"
     )
-    return Finding(
-        title, alone, _FEWEST, "fail", "masked", sentence, "find what hides the gradient; count attacks that need none"
-    )
+    advice = "find what hides the gradient; count attacks that need none"
+    level: Level = "fail" if masked else "warn"
+    return Finding(title, alone, _SUSPECT * whole, level, "masked" if masked else "suspect", sentence, advice)

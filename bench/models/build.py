@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.catalogue import import_by_name
 from bench.errors import BenchError, ModelError
@@ -65,12 +65,20 @@ def ready(model: Model, device: torch.device) -> Model:
     return model
 
 
-def state_of(model: Model) -> list[tuple[int, int]]:
+def state_of(model: Model) -> list[tuple[int, int, str]]:
     """What changes when a module changes its own weights or buffers; for other callables nothing can be seen."""
     if not isinstance(model, nn.Module):
         return []
     tensors = itertools.chain(model.parameters(), model.buffers())
-    return [(id(tensor), 0 if tensor.is_inference() else tensor._version) for tensor in tensors]
+    return [(id(tensor), 0 if tensor.is_inference() else tensor._version, _sum(tensor)) for tensor in tensors]
+
+
+def _sum(tensor: Tensor) -> str:
+    """The sum of a tensor as a text, which is equal where both are NaN; empty for kinds that cannot be summed."""
+    try:
+        return str(tensor.detach().sum().item())
+    except (RuntimeError, TypeError):
+        return ""
 
 
 def check_kind(model: Model, kind: str, name: str) -> None:

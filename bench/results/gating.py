@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.engine.environment import MACHINE
 from bench.results.joining import Answer, Comparison, Pair, pair_up
-from bench.results.paired import Flips, flips, holm, smallest_drop, welch
+from bench.results.paired import Flips, flips, holm, smallest_drop, student, welch
 from bench.results.row import ADEQUATE, BROKEN, MASKED, RANK, SUSPECT, TOO_WEAK, UNAUDITED
 from bench.results.snapshot import SEVERAL, UNKNOWN, Gated, Snapshot
 
@@ -114,7 +114,7 @@ def _notes(now: Snapshot, before: Snapshot) -> list[str]:
         facts = ", ".join(
             f"{key} {before.machine.get(key) or UNKNOWN} then, {now.machine.get(key) or UNKNOWN} now" for key in other
         )
-        notes.append(f"another machine, so that rows are compared by statistics: {facts}")
+        notes.append(f"another machine, so that rows are compared by statistics, but for `compare: exact`: {facts}")
     loosened = [row for row, rule in now.gated.items() if row in before.gated and rule != before.gated[row]]
     if loosened:
         notes.append(
@@ -177,6 +177,8 @@ def _chances(pair: Pair) -> tuple[float, float]:
     if pair.trials is None:
         found = flips(pair.worse)
         return found.p_drop, found.p_gain
+    if pair.ids:
+        return student(*pair.trials, noise=pair.noise, higher_is_better=pair.now.direction != "lower")
     if min(map(len, pair.trials)) < 2:
         return 1.0, 1.0
     return welch(*pair.trials, higher_is_better=pair.now.direction != "lower")
@@ -191,7 +193,8 @@ def _decide_exactly(pair: Pair, *, unexplained: bool) -> Comparison:
         answer, sentence = "pass", f"equal in all {found.n} outcomes" if pair.trials is None else "equal"
     elif found.lost and (tolerance == 0 or found.drop > tolerance):
         answer = "regression"
-        sentence = f"{_changed(pair, found)}, where nothing may change (same weights, data, processor and torch)"
+        why = "(same weights, data, processor and torch)" if unexplained else "by the suite (`compare: exact`)"
+        sentence = f"{found.lost} of {found.n} lost, {found.gained} gained, where nothing may change {why}"
     elif unexplained and (tolerance == 0 or -found.drop > tolerance):
         answer = "incomparable"
         sentence = (
@@ -207,6 +210,9 @@ def _decide_exactly(pair: Pair, *, unexplained: bool) -> Comparison:
 
 def _decide(pair: Pair, p_drop: float, p_gain: float, level: float, rows: int) -> Comparison:
     found = flips(pair.worse)
+    if pair.trials is not None and pair.ids:
+        then, here = (float(trials.mean()) for trials in pair.trials)
+        found = replace(found, drop=here - then if pair.now.direction == "lower" else then - here)
     tolerance, how = pair.rule.tolerance, "paired" if pair.trials is None else "trials"
     over = f" over {rows} rows" if rows > 1 else ""
     answer: Answer
@@ -249,8 +255,10 @@ def _names(pair: Pair, sign: int) -> tuple[str, ...]:
 def _changed(pair: Pair, found: Flips) -> str:
     """What changed, in words."""
     if pair.trials is not None:
-        anew = ", trained anew" if pair.ids else ""
-        return f"{pair.figures[0]:.4g} before, {pair.figures[1]:.4g} now ({len(pair.trials[1])} trials{anew})"
+        then, here = map(len, pair.trials)
+        counts = f"{here} trials" if then == here else f"{then} then, {here} now"
+        other = ", of other models" if pair.ids else ""
+        return f"{pair.figures[0]:.4g} before, {pair.figures[1]:.4g} now ({counts}{other})"
     if found.lost == found.gained == 0:
         return f"no outcome of {found.n} changed"
     return f"{found.lost} of {found.n} lost, {found.gained} gained"
@@ -259,7 +267,11 @@ def _changed(pair: Pair, found: Flips) -> str:
 def _could_see(pair: Pair, found: Flips, level: float) -> str:
     """The smallest drop that would have been told from chance."""
     if pair.trials is not None:
-        return "" if min(map(len, pair.trials)) > 1 else "; one trial says nothing of chance, give the model more"
+        return (
+            ""
+            if pair.ids or min(map(len, pair.trials)) > 1
+            else "; one trial says nothing of chance, give the model more"
+        )
     smallest = smallest_drop(found.gained, found.n, level)
     if math.isnan(smallest):
         return f"; {found.n} samples are too few to tell any drop from chance"

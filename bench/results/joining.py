@@ -65,6 +65,7 @@ class Pair:
         figures: Those of both, of what they share.
         trials: The figures of each trial of both, where trials are what is compared: they have no samples, or they are
             of models that were trained anew, whose samples fall or stand together.
+        noise: Variance that a trial's figure has from its samples alone.
         note: What was left out.
     """
 
@@ -76,6 +77,7 @@ class Pair:
     ids: Sequence[str]
     figures: tuple[float, float]
     trials: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    noise: float = 0.0
     note: str = ""
 
 
@@ -122,7 +124,9 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
     ids, worse, lacking, shared = _joined(row, now, before, higher)
     if len(worse) == 0:
         return Comparison(row, "different-data", "the two runs have no sample in common", *figures)
-    whole = sum(int((~np.isnan(values)).sum()) for values in first)
+    retrained = max(len(first), len(after)) > 1 and found.models != earlier.models
+    # of other models as many trials are compared as both runs have; of the same ones, all
+    whole = sum(int((~np.isnan(values)).sum()) for values in (first[: len(after)] if retrained else first))
     if len(worse) < _LEAST_SHARED * whole:
         sentence = (
             f"the run has {len(worse)} of the baseline's {whole} outcomes: on so few a drop that the baseline could "
@@ -130,15 +134,16 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
         )
         return Comparison(row, "different-data", sentence, *figures, n=len(worse))
     note = f"; compared on the {len(worse)} outcomes that both have ({lacking} are in one alone)" if lacking else ""
-    means = (np.array([mean for mean, _ in shared]), np.array([mean for _, mean in shared]))
-    several = max(len(first), len(after)) > 1 and found.models != earlier.models
-    figures = (float(means[0].mean()), float(means[1].mean())) if lacking else figures
-    return Pair(row, rule, earlier, found, worse, ids, figures, means if several else None, note)
+    figures = (float(np.mean(shared[0])), float(np.mean(shared[1]))) if lacking else figures
+    if retrained:
+        noise = float(np.mean([np.nanvar(trial) / max(1, (~np.isnan(trial)).sum()) for trial in (*first, *after)]))
+        return Pair(row, rule, earlier, found, worse, ids, figures, shared, noise, note)
+    return Pair(row, rule, earlier, found, worse, ids, figures, note=note)
 
 
 def _joined(
     row: str, now: Snapshot, before: Snapshot, higher: bool
-) -> tuple[list[str], NDArray[np.float64], int, list[tuple[float, float]]]:
+) -> tuple[list[str], NDArray[np.float64], int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Samples of a row that both runs have, by how much each is worse, how many one run alone has, trials' means."""
     after, first = now.values(row), before.values(row)
     here = {name: place for place, name in enumerate(now.ids(row))}
@@ -147,7 +152,6 @@ def _joined(
     at_now, at_before = [here[name] for name in common], [there[name] for name in common]
     ids: list[str] = []
     parts: list[NDArray[np.float64]] = []
-    means: list[tuple[float, float]] = []
     total = sum(map(len, after)) + sum(map(len, first))
     for trial in range(min(len(after), len(first)) if common else 0):
         worse = worsening(first[trial][at_before], after[trial][at_now], higher_is_better=higher)
@@ -155,7 +159,10 @@ def _joined(
         prefix = f"trial {trial}: " if max(len(after), len(first)) > 1 else ""
         ids += [prefix + name for name, counts in zip(common, counted.tolist(), strict=True) if counts]
         parts.append(worse[counted])
-        if counted.any():
-            means.append((first[trial][at_before][counted].mean(), after[trial][at_now][counted].mean()))
     joined = np.concatenate(parts) if parts else np.empty(0)
-    return ids, joined, total - 2 * sum(len(common) for _ in parts), means
+    counted_by_both = [
+        [values[places] for values in trials if not np.isnan(values[places]).all()]
+        for trials, places in ((first, at_before), (after, at_now))
+    ]
+    means = tuple(np.array([np.nanmean(values) for values in trials]) for trials in counted_by_both)
+    return ids, joined, total - 2 * sum(len(common) for _ in parts), (means[0], means[1])

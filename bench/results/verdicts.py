@@ -173,12 +173,14 @@ def _adequate(
     if not standing:
         return "nothing is left standing"
     if rescued:
-        return f"{standing} samples withstood what was tried against masking, which is no proof that they are robust"
+        return (
+            f"left standing by all that was tried against masking: {standing}, which is no proof that they are robust"
+        )
     tried = sum(
         int((tried[level] & ~own.broken[level]).sum()) for own, tried in zip(outcomes, judged.tried, strict=True)
     )
     return (
-        f"{standing} samples are left standing: better attacks of the audit tried {tried} of them, and "
+        f"left standing: {standing}; better attacks of the audit tried {tried} of them, and "
         f"{missed or 'none'} are known to fall"
     )
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from bench.suite.plan import Planner
 
 
-_LESSER = ("fgsm", "square", "noise")
-"""Attacks that one along many gradients should outdo."""
+_LESSER = ("fgsm", "noise")
+"""Attacks that a short one along many gradients should outdo; Square with thousands of queries need not be one."""
 
 
 class Auditing:
@@ -197,7 +197,7 @@ def _kind(use: Use) -> str:
     options = {} if use.imported else ATTACKS[use.name].options.model_fields
     if use.name in _LESSER or use.options.get("steps") == 1:
         return "lesser"
-    return "gradient" if "steps" in options else ""
+    return "gradient" if "steps" in options or use.name == "autoattack" else ""
 
 
 def _component(check: Component) -> Input:

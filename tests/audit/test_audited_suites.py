@@ -152,7 +152,7 @@ def test_honest_models_are_trusted_and_a_weak_attack_is_told(masks: Workshop) ->
     row = masks.rows(run)["wb/cnn-pgd/worst-case/linf-0.3/robust_accuracy"]
     assert "samples that it leaves standing fall to other attacks" in row.reason
     row = masks.rows(run)["wb/cnn-pgd/worst-case/linf-0.1/robust_accuracy"]
-    assert re.search(r"row: \d+ samples are left standing: better attacks of the audit tried \d+ of them", row.reason)
+    assert re.search(r"row: left standing: \d+; better attacks of the audit tried \d+ of them", row.reason)
     assert "checks found nothing that hides its gradients; `audit: full` looks for longer" in row.reason
     clean = masks.rows(run)["wb/cnn/clean/none/accuracy"]
     assert (clean.model_verdict, clean.row_verdict) == ("trusted", "")

@@ -207,18 +207,22 @@ class TestWithoutGradients:
     def test_square_finds_what_the_gradient_hides(self, case_of: CaseOf, hidden: Any) -> None:
         case = case_of(hidden(stopped).eval(), count=1000)
         checked = gradient_free(case, stronger(case))
-        assert "masked" in effects(checked)
-        assert found(checked)["samples that fall to square alone"].value >= 3
+        assert effects(checked) & {"suspect", "masked"}
+        assert found(checked)["samples that fall to square alone"].value >= 7
 
     def test_a_model_without_any_gradient(self, case_of: CaseOf, hidden: Any) -> None:
         case = case_of(hidden(cut).eval(), attacks=[("square", {"queries": 2})])
         assert "masked" in effects(gradient_free(case, stronger(case)))
 
     @pytest.mark.parametrize(
-        ("alone", "other", "effect"), [(2, 0, ""), (5, 0, "masked"), (8, 1, "masked"), (5, 5, ""), (10, 20, "")]
-    )
+        ("alone", "other", "effect"),
+        [
+            (2, 0, ""), (6, 0, ""), (7, 0, "suspect"), (9, 0, "masked"), (10, 1, "suspect"), (30, 10, "masked"),
+            (10, 20, ""),
+        ],
+    )  # fmt: skip
     def test_what_is_chance(self, alone: int, other: int, effect: str) -> None:
-        """Five of five by chance: 1/32; eight of nine: 10/512."""
+        """Six of six by chance: 1/64; seven: 1/128. Four fall to both."""
         tried = np.array([True] * alone + [False] * other + [True] * 4)
         by_gradient = np.array([False] * alone + [True] * other + [True] * 4)
         assert compared("square", tried, by_gradient, 0.1).effect == effect
@@ -251,7 +255,7 @@ class TestWithoutGradients:
         case = case_of(hidden(stopped).eval())
         whole = with_autoattack(case, samples=60)
         assert whole.by_gradient.sum() < 0.5 * whole.found.flags.sum()
-        assert "masked" in effects(gradient_free(case, whole, queries=500, thorough=True))
+        assert effects(gradient_free(case, whole, queries=500, thorough=True)) & {"suspect", "masked"}
 
     def test_transfer(self, case_of: CaseOf, hidden: Any) -> None:
         """Examples for the same network without its mask."""
@@ -261,7 +265,7 @@ class TestWithoutGradients:
             return torch.from_numpy(open_case.attack("apgd-ce", chosen, open_case.epsilons[level], {}).examples)
 
         checked = transferred(case, stronger(case), others=[("open", examples)])
-        assert effects(checked) == {"masked"}
+        assert effects(checked) & {"suspect", "masked"}
         assert "transfer from open" in checked.findings[0].sentence
         same = transferred(open_case, stronger(open_case), others=[("open", examples)])
         assert effects(same) == set()

@@ -131,16 +131,17 @@ class Restless(torch.nn.Module):
         self.register_buffer("passes", torch.zeros(()))
     def forward(self, x):
         if self.passes < 12:
-            self.passes += 1
+            PASSES
         return self.inner(x + 0.02 * self.passes * torch.tensor([1.0, 0, 0, 0]))
 MODEL = Restless()
 def model(): return MODEL
 """
 
 
-def test_a_model_that_changes_itself_begins_each_job_as_it_was_loaded(toy: Workshop) -> None:
+@pytest.mark.parametrize("how", ["self.passes += 1", "self.passes.data += 1"])
+def test_a_model_that_changes_itself_begins_each_job_as_it_was_loaded(toy: Workshop, how: str) -> None:
     """Figures do not depend on what it was asked before, by other attacks or by another run of the process."""
-    toy.module("restless", RESTLESS)
+    toy.module("restless", RESTLESS.replace("PASSES", how))
     text = toy.suite().read_text().replace("toy:linear", "restless:model")
     orders = ["[fgsm, {pgd: {steps: 3}}]", "[{pgd: {steps: 3}}, fgsm]"]
     found = []

@@ -74,7 +74,18 @@ class TestErrorRates:
 
         found = [gate(run("those of now", 0.6 - drop), run("those of then", 0.6)).rows[0] for _ in range(300)]
         assert {row.how for row in found} == {"trials"}
+        assert "3 trials, of other models" in found[0].sentence
         assert least <= sum(row.answer == "regression" for row in found) / 300 <= most
+
+    @pytest.mark.parametrize(("then", "here"), [(1, 3), (3, 1), (2, 3), (3, 3)])
+    def test_a_collapse_is_seen_whatever_the_trials(self, then: int, here: int) -> None:
+        """Without any spread between trials their samples say how much a figure may vary."""
+        names = [str(index) for index in range(100)]
+        sound, ruined = [0] * 2 + [1] * 98, [1] * 2 + [0] * 98
+        before = snapshot({ROW: recorded([sound] * then, names, models="a")}, {"100": names})
+        now = snapshot({ROW: recorded([ruined] * here, names, models="b")}, {"100": names})
+        assert only(gate(now, before)) == ("regression", 1)
+        assert only(gate(before, now)) == ("improved", 0)
 
 
 class TestAnswers:

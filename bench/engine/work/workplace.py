@@ -49,7 +49,7 @@ class Workplace:
         self.outputs: Sequence[Path] = ()
         self.report: Callable[[float], None] = lambda share: None  # noqa: ARG005
         self._kept: OrderedDict[str, Any] = OrderedDict()
-        self._states: dict[str, list[tuple[int, int]]] = {}
+        self._states: dict[str, list[tuple[int, int, str]]] = {}
 
     def begin(self, inputs: Mapping[str, str], outputs: Sequence[Path], report: Callable[[float], None]) -> None:
         """Take up the next job, with models as they were loaded, whatever they did to themselves in the one before.
