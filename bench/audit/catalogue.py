@@ -127,11 +127,7 @@ CHECKS = Catalogue(
         "bench.audit.gradient_free:gradient_free_long",
         Options,
         version=3,
-        traits={
-            "uses": ("square", "noise", "fgsm"),
-            "in": FULL,
-            "after": "autoattack",
-        },
+        traits={"uses": ("square", "noise", "fgsm"), "in": FULL, "after": "autoattack"},
     ),
 )
 

@@ -194,7 +194,8 @@ def _decide_exactly(pair: Pair, *, unexplained: bool) -> Comparison:
     elif found.lost and (tolerance == 0 or found.drop > tolerance):
         answer = "regression"
         why = "(same weights, data, processor and torch)" if unexplained else "by the suite (`compare: exact`)"
-        sentence = f"{found.lost} of {found.n} lost, {found.gained} gained, where nothing may change {why}"
+        changed = f"{found.lost} of {found.n} lost, {found.gained} gained" if pair.ids else _changed(pair, found)
+        sentence = f"{changed}, where nothing may change {why}"
     elif unexplained and (tolerance == 0 or -found.drop > tolerance):
         answer = "incomparable"
         sentence = (
@@ -267,11 +268,8 @@ def _changed(pair: Pair, found: Flips) -> str:
 def _could_see(pair: Pair, found: Flips, level: float) -> str:
     """The smallest drop that would have been told from chance."""
     if pair.trials is not None:
-        return (
-            ""
-            if pair.ids or min(map(len, pair.trials)) > 1
-            else "; one trial says nothing of chance, give the model more"
-        )
+        enough = pair.ids or min(map(len, pair.trials)) > 1
+        return "" if enough else "; one trial says nothing of chance, give the model more"
     smallest = smallest_drop(found.gained, found.n, level)
     if math.isnan(smallest):
         return f"; {found.n} samples are too few to tell any drop from chance"

@@ -210,6 +210,13 @@ class TestExactRows:
         now = replace(run_of([0] + [1] * 99, device="cpu"), gated={ROW: Gated(0.01)})
         assert only(gate(now, self.BEFORE)) == ("pass", 0)
 
+    def test_figures_of_trials_are_told_as_such(self) -> None:
+        row = "grid/gan/grid/modes"
+        before, now = (snapshot({row: recorded([[modes]])}, device="cpu") for modes in (24, 20))
+        (found,) = gate(now, before).rows
+        assert (found.answer, found.how) == ("regression", "exact")
+        assert found.sentence.startswith("24 before, 20 now (1 trials), where nothing may change (same weights")
+
     def test_one_gained_sample_has_no_reason_either(self) -> None:
         """A weaker attack leaves more standing, and nothing else may have changed."""
         found = gate(self.BEFORE, run_of([0] + [1] * 99, device="cpu"))

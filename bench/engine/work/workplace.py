@@ -96,7 +96,8 @@ class Workplace:
         """A model with its weights, ready on the device."""
         key = "model " + self.named(work)
         model = self.kept(key, lambda: self._load_model(work))
-        self._states.setdefault(key, state_of(model))
+        if key not in self._states:
+            self._states[key] = state_of(model)
         return model
 
     def _load_model(self, work: Mapping[str, Any]) -> Model:
