@@ -68,6 +68,7 @@ ExecutorName = Annotated[str, typer.Option(metavar="local|inline", help="Where j
 Only = Annotated[str | None, typer.Option(metavar="GLOB", help="Fill only the rows whose id matches.")]
 Recompute = Annotated[bool, typer.Option("--recompute", help="Ignore stored outcomes.")]
 Retrain = Annotated[bool, typer.Option("--retrain", help="Ignore stored weights.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Believe stored results of code that cannot be tracked.")]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Start nothing more after the first failure.")]
 
 
@@ -84,6 +85,7 @@ def run(
     recompute: Recompute = False,
     retrain: Retrain = False,
     fail_fast: FailFast = False,
+    trust: Trust = False,
 ) -> None:
     """Run a suite and write its leaderboard and page.
 
@@ -109,6 +111,7 @@ def run(
         recompute=recompute,
         retrain=retrain,
         fail_fast=fail_fast,
+        trust=trust,
     )
     print(summary(result, only))
     raise typer.Exit(result.exit_code)
@@ -139,6 +142,7 @@ def plan(
     assignments: Assignments = [],  # noqa: B006 - typer copies it
     recompute: Recompute = False,
     retrain: Retrain = False,
+    trust: Trust = False,
 ) -> None:
     """Print the jobs of a suite, and its rows.
 
@@ -148,7 +152,7 @@ def plan(
     from bench.suite import names
 
     checked = _read(suite, assignments)
-    options = Options(store=store, device=device, only=only, recompute=recompute, retrain=retrain)
+    options = Options(store=store, device=device, only=only, recompute=recompute, retrain=retrain, trust=trust)
     made, jobs = forecast(checked, options)
     for line in jobs:
         print(f"{'cached' if line.origin else 'to do':7} {line.job.id}  ({line.origin or line.reason})")

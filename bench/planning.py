@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,15 +14,18 @@ from bench.data.files import file_digest, is_file, is_folder
 from bench.data.folder import image_files
 from bench.data.samples import DataInfo
 from bench.engine.devices import choose_device
-from bench.engine.keys import digest, search_here, source_digest
+from bench.engine.import_path import search_here
 from bench.engine.ledger import Ledger
-from bench.engine.store import Store, read_record
+from bench.engine.store import DIGESTS, Store, read_record
 from bench.errors import BenchError, UsageError
+from bench.hashing import digest
+from bench.manifest.digests import CACHE, Digests
+from bench.manifest.holding import Holding
+from bench.manifest.roots import Roots
 from bench.suite import names
 from bench.suite.inputs import Inputs
 from bench.suite.jobs import Job, Plan
 from bench.suite.plan import make_plan
-from bench.suite.schema import Generation, Transfer
 from bench.suite.spec import Suite
 
 
@@ -40,6 +43,7 @@ class Options:
         recompute: Ignore stored outcomes.
         retrain: Ignore stored weights.
         fail_fast: Start nothing more after the first failure.
+        trust: Believe stored results of users' code that cannot be tracked.
     """
 
     out: Path | str | None = None
@@ -51,6 +55,7 @@ class Options:
     recompute: bool = False
     retrain: bool = False
     fail_fast: bool = False
+    trust: bool = False
 
 
 def store_folder(store: Path | str | None) -> Path:
@@ -101,9 +106,7 @@ def current_plan(suite: Suite, ledger: Ledger, device: str, earlier: Earlier | N
             materialised[name] = DataInfo(f"materialised/{state.content}", count)
         elif state is not None:
             failures[name] = f"data/{name} {state.status}: {state.message}"
-    inputs = Inputs(
-        suite, source_digest=source_digest, file_digest=path_digest, materialised=materialised, failures=failures
-    )
+    inputs = Inputs(suite, file_digest=path_digest, materialised=materialised, failures=failures)
     return Current(make_plan(inputs, device=device), inputs.infos)
 
 
@@ -170,10 +173,7 @@ def _needed_models(suite: Suite, wanted: set[str]) -> set[str]:
         return set(suite.models)
     models: set[str] = set()
     for name in {row.partition("/")[0] for row in wanted}:
-        block = suite.evaluations[name]
-        models |= {*block.surrogates, *block.victims} if isinstance(block, Transfer) else set(block.models)
-        if isinstance(block, Generation):
-            models |= set(names.networks(block))
+        models |= set(names.evaluated(suite.evaluations[name]))
     return models & set(suite.models)
 
 
@@ -216,9 +216,7 @@ def forecast(suite: Suite, options: Options) -> tuple[Plan, list[PlannedJob]]:
     """What a run would do: which jobs are cached, and for the others why not."""
     device = choose_device(options.device)
     search_here()
-    ledger = Ledger(
-        Store(store_folder(options.store)), nonce="plan", recompute=options.recompute, retrain=options.retrain
-    )
+    ledger = ledger_of(suite, options)
     made = current_plan(suite, ledger, device).plan
     if made.waiting:
         for name in sorted(made.waiting):
@@ -232,12 +230,33 @@ def forecast(suite: Suite, options: Options) -> tuple[Plan, list[PlannedJob]]:
         missing = next((other for other in job.awaited if other not in ledger.states), None)
         if missing is not None:
             lines.append(PlannedJob(job, "", f"needs {missing}, which is to be done"))
-        elif job.uncached:
-            lines.append(PlannedJob(job, "", f"never cached: {job.uncached}"))
         elif (found := ledger.states.get(job.id) or ledger.find(job)) is not None:
             ledger.states[job.id] = found
             lines.append(PlannedJob(job, "zoo" if found.origin == "zoo" else "store", ""))
         else:
             ignored = options.retrain if job.kind == "train" else options.recompute
-            lines.append(PlannedJob(job, "", "its stored result is to be ignored" if ignored else "not done before"))
+            reason = ledger.refusals.get(job.id, "not done before")
+            lines.append(PlannedJob(job, "", "its stored result is to be ignored" if ignored else reason))
+    CACHE.save()
     return made, lines
+
+
+def ledger_of(suite: Suite, options: Options, hidden: Sequence[str] = ()) -> Ledger:
+    """What is known of a suite's jobs, by the store that the options name.
+
+    Args:
+        suite: A checked suite.
+        options: How to run it.
+        hidden: Folders besides the store that never count in lists, such as the run folder.
+    """
+    store = store_folder(options.store)
+    CACHE.open(store.absolute() / DIGESTS)
+    holding = Holding(Roots.here(suite_folder(suite)), Digests([str(store.absolute()), *hidden]))
+    return Ledger(
+        Store(store), holding=holding, recompute=options.recompute, retrain=options.retrain, trust=options.trust
+    )
+
+
+def suite_folder(suite: Suite) -> str:
+    """The folder of a suite's file; the working folder where the suite is no file."""
+    return str(Path(suite.file).absolute().parent)

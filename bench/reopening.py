@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.samples import DataInfo
-from bench.engine.keys import search_here
+from bench.engine.import_path import search_here
 from bench.engine.ledger import Ledger
 from bench.engine.lock import locked
 from bench.engine.state import JobState
 from bench.engine.store import Store
 from bench.errors import UsageError
+from bench.manifest.entries import Manifests
 from bench.models import zoo
 from bench.planning import Earlier, current_plan, wanted_rows
 from bench.results.expectations import examine
@@ -37,7 +38,7 @@ def report(folder: Path, store: Path | None = None) -> Run:
         # the data may be gone or changed since; the figures are of what it was
         data = {name: DataInfo(**facts) for name, facts in record["data"].items()}
         earlier = Earlier(data, record["unavailable"])
-        made = current_plan(suite, Ledger(where, nonce="report"), record["device"], earlier).plan
+        made = current_plan(suite, Ledger(where), record["device"], earlier).plan
         states = {name: _stored(where, name, job) for name, job in record["jobs"].items() if job["status"] != "not-run"}
         ended = [
             name for name, job in record["jobs"].items() if job["status"] == "ok" and not name.startswith("train/")
@@ -74,17 +75,26 @@ def _read(folder: Path) -> Mapping[str, Any]:
 
 def _stored(store: Store, name: str, job: Mapping[str, Any]) -> JobState:
     """A job's end as run.json tells it; not run when its record is gone."""
-    facts = {key: job.get(key, "") for key in ("key", "content", "message", "cause", "origin")}
+    facts = {key: job.get(key, "") for key in ("key", "content", "message", "cause", "origin", "manifest")}
     state = JobState(status=job["status"], seconds=job.get("seconds", 0.0), peak=job.get("peak", 0), **facts)
     if state.status != "ok":
         return state
     kind = name.partition("/")[0]
     shipped = zoo.find(state.key) if kind == "train" and state.origin == "zoo" else None
-    found = store.find(kind, state.key) if shipped is None else None
+    found = store.find(kind, state.key, state.manifest) if shipped is None else None
+    if found is not None and found[1].content != state.content:
+        found = None  # another run has put another result there
     if shipped is None and found is None:
         message = f"its record is no longer in {store.root}; run the suite again"
         return JobState("not-run", state.key, message=message)
     if found is None:
         return dataclasses.replace(state, path=shipped[0] if shipped else None)
     path, record = found
-    return dataclasses.replace(state, path=path, machine=record.meta.get("machine", {}))
+    manifests = store.manifests(state.manifest) or Manifests()
+    return dataclasses.replace(
+        state,
+        path=path,
+        machine=record.meta.get("machine", {}),
+        made_of=manifests.by_component(),
+        untracked=manifests.untracked(),
+    )

@@ -19,22 +19,25 @@ from bench.engine.devices import choose_device
 from bench.engine.environment import cuda_devices, git_state, machine, package_versions, threads
 from bench.engine.execute import Execution, Journal
 from bench.engine.executors import EXECUTORS, make_executor
-from bench.engine.keys import search_here
-from bench.engine.ledger import Ledger
+from bench.engine.import_path import search_here
 from bench.engine.lock import locked
 from bench.engine.progress import Listener, Silent
 from bench.engine.state import JobState
 from bench.engine.store import PARTIAL, Store, write_whole
+from bench.engine.task import Place
 from bench.errors import BenchError, UsageError, did_you_mean
+from bench.manifest.digests import CACHE
 from bench.planning import (
     Current,
     Options,
     current_plan,
+    ledger_of,
     missing_files,
     needed_data,
     needed_jobs,
     path_digest,
     store_folder,
+    suite_folder,
     wanted_rows,
 )
 from bench.results import recording, snapshot, tables
@@ -124,7 +127,11 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
     _prepare_folder(folder, suite)
     _prepare_store(store)
     with locked(folder), _disk_trouble(folder, store):
-        ledger = Ledger(store, nonce=secrets.token_hex(8), recompute=options.recompute, retrain=options.retrain)
+        hidden = [str(folder.absolute())]
+        ledger = ledger_of(suite, options, hidden)
+        place = Place(
+            suite_folder(suite), str(store.root.absolute()), [str(store.root.absolute()), *hidden], secrets.token_hex(8)
+        )
         started = time.time()
         record = _provenance(suite, options, device, os.path.relpath(store.root, folder))
         _write_json(folder / "run.json", {**record, "state": "running", "started": started})
@@ -135,10 +142,12 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
         )
         with listener, executor:
             execution = Execution(
-                ledger, executor, listener, Journal(folder / "journal.jsonl"), folder / "errors", options.fail_fast
-            )
+                ledger, executor, listener, Journal(folder / "journal.jsonl"), folder / "errors", options.fail_fast,
+                place,
+            )  # fmt: skip
             try:
                 plan, data = _execute(suite, execution, device, wanted)
+                CACHE.save()
             except KeyboardInterrupt:
                 interrupted = True
                 plan, data = current_plan(suite, ledger, device)
@@ -164,6 +173,7 @@ def _run(suite: Suite, options: Options, listener: Listener) -> Run:
 def _execute(suite: Suite, execution: Execution, device: str, wanted: set[str]) -> Current:
     """Run data sources until all samples are known, then everything."""
     current = current_plan(suite, execution.ledger, device)
+    CACHE.save()  # for the worker, which looks at the same files
     waiting = sorted(current.plan.waiting & needed_data(suite, wanted))
     if waiting:
         execution.run(current.plan.jobs[f"data/{name}"] for name in waiting)
@@ -232,6 +242,7 @@ def _provenance(suite: Suite, options: Options, device: str, store: str) -> dict
         "device_names": cuda_devices() if device == "cuda" else [],
         "batch_size": options.batch_size,
         "executor": options.executor,
+        "trust": options.trust,
         "threads": threads(),
         "store": store,
         "git": git_state(Path.cwd()),
@@ -260,6 +271,8 @@ def _facts(
         facts: dict[str, Any] = {"status": state.status, "key": state.key, "seconds": state.seconds}
         facts |= {"peak": state.peak} if state.peak else {}
         facts |= {"origin": state.origin, "content": state.content, "message": state.message, "cause": state.cause}
+        facts |= {"manifest": state.manifest}
+        facts |= {"untracked": {key: list(value) for key, value in state.untracked.items()}} if state.untracked else {}
         jobs[job] = {key: value for key, value in facts.items() if value != ""}
     return {
         "only": only,

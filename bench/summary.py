@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bench.engine.ledger import REMEDY
 from bench.results.row import ADEQUATE, RANK, UNAUDITED, Row
 from bench.results.rows import NOT_ASKED
 from bench.runner import Run
@@ -21,6 +22,12 @@ def summary(run: Run, only: str | None) -> str:
     for (status, message), rows in troubled.items():
         which = rows[0] if len(rows) == 1 else f"{rows[0]} and {len(rows) - 1} more"
         lines.append(f"{status}: {which}: {message}")
+    doubts = dict.fromkeys(
+        f"{component} {phrase}" for state in run.states.values()
+        for component, phrases in state.untracked.items() for phrase in phrases
+    )  # fmt: skip
+    for doubt in doubts:
+        lines.append(f"cannot be tracked: {doubt}; its results are made anew in every run: {REMEDY}")
     told = " ".join(message for _, message in troubled)
     for job, state in run.states.items():
         if state.status not in ("ok", "skipped", "not-run") and state.message not in told:

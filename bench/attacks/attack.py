@@ -23,6 +23,7 @@ from bench.attacks.watching import Watch, WatchedModel
 from bench.catalogue import import_by_name, is_import_name
 from bench.defenses.stage import substituting
 from bench.errors import AttackError
+from bench.manifest.running import user_code
 from bench.randomness import derive_seed
 
 
@@ -153,7 +154,7 @@ class Attack:
         goal, nearest = Goal(y, targets), self.shared_curve == "nearest"
         own, common = self._split_options()
         if is_import_name(self.name):
-            method: Callable[..., Any] = import_by_name(self.name)
+            method: Callable[..., Any] = user_code("attack", self.name)
         else:
             entry = ATTACKS[self.name]
             method = import_by_name(entry.traits["curve"]) if len(threats) > 1 and not nearest else entry.load()

@@ -20,6 +20,12 @@ Range = Annotated[tuple[Real, Real], AfterValidator(_ascending)]
 _RANGE = Field((0.0, 1.0), strict=False, description="smallest and largest value an input may take")
 
 
+_USES: list[str] = Field(
+    default_factory=list,
+    description="paths and environment variables that the code uses and that bench cannot see it use",
+)
+
+
 class DataOptions(Options):
     """Options every source has."""
 
@@ -85,6 +91,7 @@ class Imported(DataOptions):
     """Options of a function of yours that returns the data."""
 
     args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments for the function")
+    uses: list[str] = _USES
     range: Range = _RANGE
 
 
@@ -94,6 +101,7 @@ class Torchvision(DataOptions):
     dataset: str = Field(description="name of a class in torchvision.datasets, such as CIFAR10")
     root: str = Field("data", description="folder the files are in, or are downloaded to")
     args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments, such as {train: false}")
+    uses: list[str] = _USES
     download: bool = Field(True, description="download the files when they are missing and the class can")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from pathlib import Path
 
 from bench.errors import DataError
+from bench.manifest.digests import CACHE, bytes_digest
 
 
 def is_file(path: Path) -> bool:
@@ -25,13 +26,15 @@ def is_folder(path: Path) -> bool:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, shortened to 32 hexadecimal digits.
+    """SHA-256 of a file's bytes, shortened to 32 hexadecimal digits; reused while the file's status is the same.
 
     Raises:
         DataError: It cannot be read.
     """
+    found = CACHE.get("file", os.path.abspath(path), bytes_digest)
+    if found is not None:
+        return found
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        return bytes_digest(str(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error

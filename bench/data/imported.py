@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.catalogue import import_by_name
 from bench.data.catalogue import Imported, Torchvision
 from bench.data.samples import Samples, as_inputs, as_labels
 from bench.errors import DataError, did_you_mean
+from bench.manifest.making import label
+from bench.manifest.recorder import RECORDER
+from bench.manifest.running import user_code
 
 PATIENCE = 20.0
 """Seconds that a server may keep silent during a download."""
@@ -28,7 +30,8 @@ PATIENCE = 20.0
 def materialised(source: str, options: Imported | Torchvision) -> Samples:
     """All samples of a source that needs running, before `skip` and `take`."""
     if isinstance(options, Torchvision):
-        return torchvision_dataset(options)
+        with RECORDER.component(label("data", f"torchvision.datasets:{options.dataset}")):
+            return torchvision_dataset(options)
     return imported_dataset(source, options)
 
 
@@ -38,7 +41,7 @@ def imported_dataset(name: str, options: Imported) -> Samples:
     `x` has shape (n, ...), floats in the declared range or uint8; `y` shape (n,), whole numbers, or None. Arrays
     and tensors will do.
     """
-    result = import_by_name(name)(**options.args)
+    result = user_code("data", name)(**options.args)
     if isinstance(result, Mapping):
         parts = (result.get("x"), result.get("y"), result.get("ids"))
     elif isinstance(result, tuple) and len(result) in (2, 3):

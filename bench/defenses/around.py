@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench.catalogue import import_by_name, is_import_name
+from bench.catalogue import is_import_name
 from bench.defenses.catalogue import DEFENSES
 from bench.defenses.stage import Stage
 from bench.errors import BenchError, ModelError
+from bench.manifest.running import user_code
 
 Network = Callable[[Tensor], Tensor]
 """Inputs (n, ...) to logits (n, classes): a module, or any other callable."""
@@ -72,7 +73,7 @@ def defended(network: Network, name: str, options: Mapping[str, Any]) -> Network
         made: Network = DEFENSES[name].load()(network, **options)
         return made
     try:
-        made = import_by_name(name)(network, **options)
+        made = user_code("defense", name)(network, **options)
     except BenchError:
         raise
     except Exception as error:

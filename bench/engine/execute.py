@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from bench.engine.executors import Executor
 from bench.engine.ledger import Ledger
 from bench.engine.progress import Listener
 from bench.engine.state import JobState
-from bench.engine.task import Result, Task, apart
+from bench.engine.task import Place, Result, Task, apart
 from bench.engine.together import joined
+from bench.engine.worlds import world_name
 from bench.suite.jobs import Job
 
 
@@ -46,6 +48,7 @@ class Execution:
         journal: Keeps an account.
         errors: Folder for the tracebacks of failed jobs.
         fail_fast: Start nothing more after the first job that fails.
+        place: Where the run takes place.
     """
 
     ledger: Ledger
@@ -54,6 +57,7 @@ class Execution:
     journal: Journal
     errors: Path
     fail_fast: bool = False
+    place: Place = field(default_factory=Place)
     failed: bool = field(default=False, init=False)
 
     def run(self, jobs: Iterable[Job]) -> None:
@@ -93,7 +97,8 @@ class Execution:
         keys = {jobs[0].id: key for key, jobs in by_key.items()}
         for name, key in keys.items():
             self.journal.note("queued", name, key=key)
-        tasks = joined(self._task(jobs[0]) for jobs in by_key.values())
+        # tasks of one world follow each other: a worker has one world of users' code and is replaced for the next
+        tasks = sorted(joined(self._task(jobs[0]) for jobs in by_key.values()), key=_by_world())
         by_id = {task.id: task for task in tasks}
         for done in self.executor.run(tasks, lambda name, share: self.listener.share(wave[name], share)):
             for result in apart(by_id[done.id], done):
@@ -115,21 +120,37 @@ class Execution:
         states = {other: self.ledger.states[other] for other in job.awaited}
         # absolute: a user's code may change the working directory
         inputs = {other: str(state.path.absolute()) for other, state in states.items() if state.path is not None}
-        return Task(job.id, job.kind, job.work, inputs, str(self.ledger.output(job).absolute()), job.timeout)
+        earlier = self.ledger.earlier.get(job.id)
+        return Task(
+            job.id,
+            job.kind,
+            job.work,
+            inputs,
+            str(self.ledger.output(job).absolute()),
+            job.timeout,
+            world=world_name(job.kind, job.work),
+            place=dataclasses.asdict(self.place),
+            earlier="" if earlier is None else str(earlier.absolute()),
+        )
 
     def _state(self, job: Job, key: str, result: Result) -> JobState:
         if result.status != "ok":
             return JobState(result.status, key, message=result.message, seconds=result.seconds)
-        path = self.ledger.output(job)
         return JobState(
-            "ok", key, path, result.content, seconds=result.seconds, peak=result.peak, machine=working_place(),
-            origin="done",
+            "ok", **self.ledger.done(job, key, result.content, result.manifest), seconds=result.seconds,
+            peak=result.peak, machine=working_place(), origin="done",
         )  # fmt: skip
 
     def _end(self, job: Job, state: JobState) -> None:
         self.ledger.states[job.id] = state
         self.failed = self.failed or state.status not in ("ok", "not-run")
         self.listener.ended(job, state)
+
+
+def _by_world() -> Callable[[Task], int]:
+    """A key that sorts tasks by their world, worlds in the order they come in."""
+    seen: dict[str, int] = {}
+    return lambda task: seen.setdefault(task.world, len(seen)) if task.world else -1
 
 
 def _ended(state: JobState) -> str:

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from bench.engine.imports import forget_edited
 from bench.engine.task import Result, Task
 
 Progress = Callable[[str, float], None]
@@ -52,7 +51,6 @@ class InlineExecutor:
         from bench.engine.perform import perform
 
         for task in tasks:
-            forget_edited(task.work)
             yield perform(task, self._place, lambda share, task=task: progress(task.id, share))  # type: ignore[misc]
 
     def __enter__(self) -> Self:
@@ -63,13 +61,15 @@ class InlineExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to stop."""
+        """Put back the modules that jobs had loaded anew."""
+        self._place.worlds.leave()
 
 
 class LocalExecutor:
     """Does tasks in one worker process on this machine.
 
-    A task that takes too long, or takes its process down, costs that process only: the next task gets a new one.
+    A task that takes too long, or takes its process down, costs that process only: the next task gets a new one. So does
+    a task after one that ran other components of users.
 
     Args:
         device: Device of the worker.
@@ -82,6 +82,7 @@ class LocalExecutor:
         self._log = log
         self._worker: subprocess.Popen[bytes] | None = None
         self._buffer = b""
+        self._world = ""
 
     def run(self, tasks: Sequence[Task], progress: Progress) -> Iterator[Result]:
         """Do the tasks in order, restarting the worker when it is lost."""
@@ -91,6 +92,9 @@ class LocalExecutor:
     def _one(self, task: Task, progress: Progress) -> Result:
         started = time.monotonic()
         lines: collections.deque[bytes] = collections.deque()
+        if self._world not in ("", task.world):  # what one user's code leaves behind must not reach another's figures
+            self._stop()
+        self._world = task.world
         worker = self._worker or self._start(lines)
         if worker is None:
             return self._lost(task, started)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.engine.environment import working_place
-from bench.engine.imports import import_ahead
-from bench.engine.store import write_record
-from bench.engine.task import Result, Status, Task
+from bench.engine.store import Store, write_record
+from bench.engine.task import Place, Result, Status, Task
 from bench.errors import BenchError
+from bench.manifest.digests import Digests
+from bench.manifest.entries import Manifests
+from bench.manifest.running import user_code
 from bench.randomness import derive_seed
 
 if TYPE_CHECKING:
     from bench.engine.work.train import Made
     from bench.engine.work.workplace import Workplace
+    from bench.engine.worlds import World
 
 _LONGEST = 1000
 """Characters of a message at the most."""
@@ -50,15 +54,18 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
         )
 
     outputs = [Path(part["output"]) for part in task.together] or [Path(task.output)]
-    place.begin(task.inputs, outputs, report)
+    where = Place(**task.place)
     try:
-        with undisturbed(), seeded(0):
-            import_ahead(task.work)
-        if task.together:
-            return _together(task, place, result)
-        with undisturbed(), seeded(_seed(task)):
-            made = JOBS[task.kind](task.work, place)
-        return _written(task, result("ok"), made)
+        world = place.begin(task, outputs, report)
+        with place.worlds.job(world):
+            with undisturbed(), seeded(0):
+                _import_ahead(world)
+            if task.together:
+                return _together(task, place, result)
+            with undisturbed(), seeded(_seed(task)):
+                made = JOBS[task.kind](task.work, place)
+        manifests = place.worlds.manifests(world, where.suite or None, Digests(where.hidden), where.run)
+        return _written(task, result("ok"), made, manifests)
     except BenchError as error:
         return result("failed", str(error), details=traceback.format_exc())
     except (Exception, SystemExit) as error:  # a user's code that calls sys.exit ends its job, not the run
@@ -83,18 +90,34 @@ def _together(task: Task, place: Workplace, result: Callable[..., Result]) -> Re
     return replace(parts[0], others=[asdict(part) for part in parts[1:]])
 
 
-def _written(task: Task, done: Result, made: Made) -> Result:
+def _import_ahead(world: World) -> None:
+    """Import a user's components before anything is seeded for the job.
+
+    Modules may draw from the global generators while they are imported. What a job draws must not depend on whether
+    it is the first to import them. A name that cannot be imported is left to the job, which says so.
+    """
+    for component in world.components:
+        with suppress(BenchError):
+            user_code(component.role, component.code)
+
+
+def _written(task: Task, done: Result, made: Made, manifests: Manifests | None = None) -> Result:
     """The result of a task whose record is now in its place."""
+    from bench.engine.work.build import content_of
     from bench.engine.work.checkpoint import FileCheckpoint
 
     meta, arrays = made
+    output, used = Path(task.output), manifests or Manifests()
     facts: Mapping[str, Any] = {
-        **meta, "kind": task.kind, "seconds": done.seconds, "peak": done.peak, "machine": working_place(),
+        **meta, "seconds": done.seconds, "peak": done.peak, "machine": working_place(),
     }  # fmt: skip
-    content = write_record(Path(task.output), facts, arrays)
+    if task.kind == "build":
+        facts = {**facts, "content": content_of(meta, used)}
+    manifest = Store(Path(task.place["store"])).keep(used) if used.components else ""
+    header = write_record(output.parent, facts, arrays, kind=task.kind, key=output.name, manifest=manifest)
     if task.kind == "train":
         FileCheckpoint(Path(task.output)).drop()  # not before: a full disk must not cost a finished training
-    return replace(done, content=content)
+    return replace(done, content=header.content, manifest=manifest)
 
 
 def _seed(task: Task) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,13 +17,16 @@ class JobState:
         status: ``ok``, or what went wrong, or ``not-run``.
         key: Its evaluation or recipe key; empty when what it needs is not known.
         path: Its record; None unless ok.
-        content: Names the record's arrays.
+        content: Names what the record holds.
         message: One sentence; empty when ok.
         cause: The job that is to blame, where it is another one.
         seconds: How long it took when it was done, be it in this run or an earlier one.
         peak: Most memory in use meanwhile, bytes: of the GPU, or of the whole process on a CPU; 0 if not known.
         machine: Where it was done; see `bench.engine.environment.MACHINE`.
         origin: ``done`` in this run, ``store`` or ``zoo``; empty unless ok.
+        manifest: Names the list of what making the result used; empty where all of that is in the key.
+        made_of: Names what each of the users' components behind it used, by component.
+        untracked: What users' components did that no list can hold, by component.
     """
 
     status: Status
@@ -36,6 +39,9 @@ class JobState:
     peak: int = 0
     machine: Mapping[str, str] = field(default_factory=dict)
     origin: str = ""
+    manifest: str = ""
+    made_of: Mapping[str, str] = field(default_factory=dict)
+    untracked: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 NOT_RUN = JobState("not-run", message="the run ended before this job")

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.engine.keys import search_here
+from bench.engine.import_path import search_here
 from bench.engine.task import Task
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.catalogue import import_by_name
 from bench.errors import BenchError, ModelError
+from bench.manifest.running import user_code
 from bench.models.catalogue import MODELS
 from bench.models.interfaces import AutoencoderLike, GeneratorLike
 
@@ -32,7 +32,7 @@ def build(work: Mapping[str, Any]) -> Model:
         component = MODELS[work["arch"]["name"]]
         return component.load()(**component.options(**work["arch"]["options"]).model_dump())
     name = work["load"]
-    factory = import_by_name(name)
+    factory = user_code("model", name)
     try:
         model = factory(**work["args"])
     except BenchError:

@@ -81,8 +81,11 @@ def gate(now: Snapshot, before: Snapshot, *, whole: bool = False) -> Gate:
     gone = [
         row for row in (before.gated if not whole else before.rows) if row not in rules and not _useless(row, before)
     ]
+    of_other_data = {pair.row for pair in pairs if pair.other_data}
     for comparison in _decided(pairs, now, before):
-        judged = _with_verdicts(comparison, now, before)
+        judged = _with_verdicts(_with_code(comparison, now, before), now, before)
+        if comparison.row in of_other_data:
+            judged = _with_data(judged)
         answers[comparison.row] = _with_cost(judged, now, before) if not whole else judged
     answers = {row: answers[row] for row in rules}
     if whole:
@@ -126,6 +129,15 @@ def _notes(now: Snapshot, before: Snapshot) -> list[str]:
         if here != then:
             said = ["any" if value is None else f"{value:g}" for value in (here, then)]
             notes.append(f"`gate.{name}` of the suite is {said[0]} and was {said[1]} when the baseline was written")
+    doubts: dict[str, list[str]] = {}
+    for row in now.gated:
+        for phrase in now.rows[row].untracked:
+            doubts.setdefault(phrase, []).append(row)
+    for phrase, rows in doubts.items():
+        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        notes.append(f"{phrase}, which cannot be tracked: {rows[0]}{more}; say what it uses with `uses:`")
+    if now.origin.get("trust"):
+        notes.append("stored results of code that cannot be tracked were believed (--trust)")
     if now.origin.get("seed") != before.origin.get("seed"):
         notes.append(f"the run has seed {now.origin.get('seed')}, the baseline {before.origin.get('seed')}")
     return notes
@@ -311,6 +323,27 @@ def _with_verdicts(comparison: Comparison, now: Snapshot, before: Snapshot) -> C
         )
         return replace(comparison, answer="pass", sentence=sentence)
     return comparison
+
+
+def _with_code(comparison: Comparison, now: Snapshot, before: Snapshot) -> Comparison:
+    """The answer where a user's attack or metric has changed: worse is worse, and better may be a weaker attack."""
+    found, earlier = now.rows[comparison.row], before.rows[comparison.row]
+    if found.code == earlier.code:
+        return comparison
+    sentence = f"{comparison.sentence}; the code of its attack or metric, or something it uses, has changed"
+    if comparison.answer == "improved":
+        sentence += ": if that is meant, write the baseline anew with `bench baseline`"
+        return replace(comparison, answer="incomparable", sentence=sentence)
+    return replace(comparison, sentence=sentence)
+
+
+def _with_data(comparison: Comparison) -> Comparison:
+    """The answer where the samples have other values under the same names: only a drop can be told."""
+    sentence = f"its data has changed under the same names of samples; {comparison.sentence}"
+    if comparison.answer == "regression":
+        return replace(comparison, sentence=sentence)
+    sentence += "; if that is meant, write the baseline anew with `bench baseline`"
+    return replace(comparison, answer="different-data", sentence=sentence)
 
 
 def _with_cost(comparison: Comparison, now: Snapshot, before: Snapshot) -> Comparison:

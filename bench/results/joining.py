@@ -67,6 +67,7 @@ class Pair:
             of models that were trained anew, whose samples fall or stand together.
         noise: Variance that a trial's figure has from its samples alone.
         note: What was left out.
+        other_data: Whether the samples have other values under the same names.
     """
 
     row: str
@@ -79,6 +80,7 @@ class Pair:
     trials: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     noise: float = 0.0
     note: str = ""
+    other_data: bool = False
 
 
 def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Comparison:
@@ -95,7 +97,8 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
         sentence = "not in the baseline yet; look at its figure, then write the baseline anew with `bench baseline`"
         return Comparison(row, "new", sentence, now=found.value)
     figures = (earlier.value, found.value)
-    if found.data != earlier.data:
+    other_data = found.data != earlier.data
+    if other_data and not (found.samples and found.samples == earlier.samples):
         sentence = (
             f"its data has changed (its hash was {earlier.data[:12]} and is {found.data[:12]}), so that samples cannot "
             f"be compared; if that is meant, write the baseline anew with `bench baseline`"
@@ -137,8 +140,8 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
     figures = (float(np.mean(shared[0])), float(np.mean(shared[1]))) if lacking else figures
     if retrained:
         noise = float(np.mean([np.nanvar(trial) / max(1, (~np.isnan(trial)).sum()) for trial in (*first, *after)]))
-        return Pair(row, rule, earlier, found, worse, ids, figures, shared, noise, note)
-    return Pair(row, rule, earlier, found, worse, ids, figures, note=note)
+        return Pair(row, rule, earlier, found, worse, ids, figures, shared, noise, note, other_data)
+    return Pair(row, rule, earlier, found, worse, ids, figures, note=note, other_data=other_data)
 
 
 def _joined(

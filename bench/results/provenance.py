@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bench.engine.keys import digest
 from bench.engine.state import JobState
+from bench.hashing import digest
 from bench.suite.jobs import ContentOf, Plan
 from bench.suite.names import CLEAN, all_cell_rows
 from bench.suite.spec import Suite
@@ -17,9 +17,11 @@ _OF_SETS = ("sample", "measure")
 """Kinds of jobs whose figures are of sets of samples."""
 _GIVEN = {"data", "crafted", "outcomes", "checks", "others", "looks", "device"}
 """Parts that say what is measured, and not how."""
+_MEASURING = ("attack ", "metric ")
+"""How the names of components begin that measure, and are not measured."""
 _CHOICES = {"seed", "epsilon"}
 """Those that a row's id names, or that leave what is measured as it is."""
-_WEIGHTS = ("train", "data")
+_WEIGHTS = ("train", "data", "build")
 """Kinds of jobs whose results are inputs, named by their content."""
 
 
@@ -30,17 +32,23 @@ class Made(NamedTuple):
         method: Names how it was measured: attack, metric, their options and versions, surrogate, feature network.
         whole: Names all it depends on but the machine; empty where not all of it can be named.
         models: Names the trained models it judges, trial by trial.
+        code: Names what the users' attacks and metrics that measure it used; empty where there are none.
+        untracked: What users' code behind it did that no list can hold, one phrase each.
     """
 
     method: str
     whole: str
     models: str
+    code: str = ""
+    untracked: tuple[str, ...] = ()
 
 
 def made_by(suite: Suite, plan: Plan, states: Mapping[str, JobState]) -> dict[str, Made]:
     """What each row of a run was made by, by row id."""
     descriptions: dict[str, set[tuple[str, str]]] = {}
     victims: dict[str, str] = {}
+    codes: dict[str, set[str]] = {}
+    doubts: dict[str, set[str]] = {}
     teller = _Teller(plan, states)
     for cell in plan.cells:
         for part, rows, trials in all_cell_rows(suite, cell):
@@ -49,13 +57,34 @@ def made_by(suite: Suite, plan: Plan, states: Mapping[str, JobState]) -> dict[st
                 models = digest([teller.victim(jobs) for jobs in trials])[:16]
             except _UnknownError:  # weights that were never trained: the row has no figure
                 continue
+            behind = teller.behind(job for jobs in trials for job in jobs)
             for row in rows:
                 victims[row] = models
+                codes.setdefault(row, set()).update(
+                    f"{component} {used}"
+                    for job in behind
+                    for component, used in states[job].made_of.items()
+                    if component.startswith(_MEASURING)
+                )
+                doubts.setdefault(row, set()).update(
+                    f"{component} {phrase}"
+                    for job in behind
+                    for component, phrases in states[job].untracked.items()
+                    for phrase in phrases
+                )
                 # before any attack it is all the same which attack comes after
                 descriptions.setdefault(row, set()).update(
                     told if part != CLEAN else {(CLEAN, whole) for _, whole in told}
                 )
-    return {row: Made(*_summed(found), victims[row]) for row, found in descriptions.items()}
+    return {
+        row: Made(
+            *_summed(found),
+            victims[row],
+            digest(sorted(codes[row]))[:16] if codes[row] else "",
+            tuple(sorted(doubts[row])),
+        )
+        for row, found in descriptions.items()
+    }
 
 
 def _summed(found: set[tuple[str, str]]) -> tuple[str, str]:
@@ -91,11 +120,27 @@ class _Teller:
             waiting += [need for need in job.needs if self.plan.jobs[need].kind not in _WEIGHTS]
         return None
 
+    def behind(self, jobs: Iterable[str]) -> set[str]:
+        """Some jobs that ended well, and those before them."""
+        found: set[str] = set()
+        waiting = list(jobs)
+        while waiting:
+            job = waiting.pop()
+            state = self.states.get(job)
+            if job not in found and state is not None and state.status == "ok":
+                found.add(job)
+                waiting += self.plan.jobs[job].awaited
+        return found
+
     def whole(self, job: str) -> str:
         """Names all that a job's result depends on; empty where not all of it is known."""
         if job not in self.wholes:
             try:
-                self.wholes[job] = digest(self.resolved(self.plan.jobs[job].identity))
+                state = self.states.get(job)
+                if state is not None and state.untracked:
+                    raise _UnknownError
+                used = dict(state.made_of) if state is not None else {}
+                self.wholes[job] = digest([self.resolved(self.plan.jobs[job].identity), used])
             except _UnknownError:
                 self.wholes[job] = ""
         return self.wholes[job]

@@ -16,7 +16,6 @@ from bench.results.row import Row
 from bench.results.verdicts import Judged
 from bench.suite import names
 from bench.suite.jobs import Cell, Plan
-from bench.suite.schema import Generation, Transfer
 from bench.suite.spec import Suite
 
 Trouble = tuple[Status, str]
@@ -66,10 +65,7 @@ class Reader:
     def unplanned(self, evaluation: str) -> Trouble:
         """Why an evaluation has no jobs: its data, or that its models are trained on, cannot be had."""
         block = self.suite.evaluations[evaluation]
-        listed = [*block.surrogates, *block.victims] if isinstance(block, Transfer) else list(block.models)
-        if isinstance(block, Generation):
-            listed += names.networks(block)
-        for data in [block.data, *(self.suite.models[model].train_data for model in listed)]:
+        for data in [block.data, *(self.suite.models[model].train_data for model in names.evaluated(block))]:
             if data is not None and data in self.plan.unavailable:
                 return "skipped", self.plan.unavailable[data]
         return "not-run", NOT_RUN.message
@@ -84,7 +80,10 @@ class Reader:
         """A row with time and memory of all jobs of its cells and of the crafting or drawing before them."""
         jobs = {job for cell in cells for trial in cell.trials for job in trial}
         before = {
-            need for job in jobs for need in self.plan.jobs[job].needs if not need.startswith(("train/", "data/"))
+            need
+            for job in jobs
+            for need in self.plan.jobs[job].needs
+            if not need.startswith(("train/", "data/", "build/"))
         }
         states = [self.states.get(job, NOT_RUN) for job in jobs | before]
         peak = max((state.peak for state in states), default=0)

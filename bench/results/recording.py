@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.engine.environment import MACHINE
-from bench.engine.keys import digest
 from bench.engine.state import JobState
+from bench.hashing import digest
 from bench.results.provenance import Made, made_by
 from bench.results.row import Row
 from bench.results.rows import Table
 from bench.results.snapshot import SEVERAL, UNKNOWN, Gated, Recorded, Snapshot, pack, pack_ids
 from bench.suite.jobs import Plan
-from bench.suite.names import WORST_CASE, all_rows, networks
+from bench.suite.names import WORST_CASE, all_rows, evaluated
 from bench.suite.schema import GatedRows, Generation, Robustness, Transfer
 from bench.suite.spec import Suite
 
@@ -57,7 +57,7 @@ def take(suite: Suite, plan: Plan, states: Mapping[str, JobState], table: Table,
             values=() if figures is None else tuple(pack(values) for values in figures.trials),
         )
     facts = _machines(states) | ({"names": record["device_names"]} if record["device_names"] else {})
-    origin = {key: record.get(key) for key in ("git", "seed", "overrides", "only", "ended")}
+    origin = {key: record.get(key) for key in ("git", "seed", "overrides", "only", "ended", "trust")}
     return Snapshot(
         suite.name, record["device"], facts, suite.gate.level, suite.gate.passes, suite.gate.memory,
         gated_rows(suite, rows), rows, samples, origin,
@@ -80,10 +80,7 @@ def _machines(states: Mapping[str, JobState]) -> dict[str, str]:
 def _ours(suite: Suite, row: Row) -> bool:
     """Whether all code behind a row is of this package; a user's metric is behind its own rows alone."""
     block = suite.evaluations[row.evaluation]
-    listed = [*block.surrogates, *block.victims] if isinstance(block, Transfer) else list(block.models)
-    if isinstance(block, Generation):
-        listed += networks(block)
-    blocks = [spec.block for name in listed if (spec := suite.models.get(name))]
+    blocks = [spec.block for name in evaluated(block) if (spec := suite.models.get(name))]
     code = [
         block.load or any(use.imported for use in (*filter(None, [block.arch]), *block.defenses)) for block in blocks
     ]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bench.errors import UsageError
 from bench.results.row import RANK
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of snapshots and baselines."""
 FILE = "snapshot.json"
 _FIGURES = ("value", "low", "high", "forwards", "backwards", "memory", "epsilon")
@@ -67,6 +67,8 @@ class Recorded:
         ours: Whether all code behind it is of this package, so that it does the same again on the same machine.
         samples: Which list of sample names belongs to `values`; empty where a trial has a single figure.
         values: Packed values, one text a trial; see `pack`.
+        code: Names what the users' attacks and metrics that measure it used; empty where there are none.
+        untracked: What users' code behind it did that no list can hold, one phrase each.
     """
 
     status: str
@@ -90,6 +92,8 @@ class Recorded:
     epsilon: float = math.nan
     samples: str = ""
     values: tuple[str, ...] = ()
+    code: str = ""
+    untracked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -260,4 +264,4 @@ def _finite(value: Any) -> Any:
 
 def _with_nan(row: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: math.nan if key in _FIGURES and value is None else value for key, value in row.items()}
-    return {**found, "values": tuple(row["values"])}
+    return {**found, "values": tuple(row["values"]), "untracked": tuple(row["untracked"])}

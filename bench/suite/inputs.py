@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.data import describe, needs_running
@@ -10,6 +10,7 @@ from bench.data.catalogue import DATA
 from bench.data.samples import DataInfo
 from bench.errors import BenchError
 from bench.suite.jobs import ContentOf, Job
+from bench.suite.names import evaluated
 from bench.suite.schema import Use
 from bench.suite.spec import DataSpec, Suite
 
@@ -21,14 +22,12 @@ class Input(NamedTuple):
         identity: What names its content, as JSON.
         work: Where to find it, as JSON.
         needs: Jobs that make it.
-        uncached: Why it cannot be named, and so nothing made from it cached; empty where it can.
         uses: Jobs of which it is made as well, where they end well.
     """
 
     identity: Any
     work: dict[str, Any]
     needs: tuple[str, ...] = ()
-    uncached: str = ""
     uses: tuple[str, ...] = ()
 
 
@@ -42,9 +41,8 @@ def together(parts: Sequence[Input], work: Mapping[str, Any], *, optional: bool 
     """
     needs = tuple(need for part in parts for need in part.needs)
     uses = tuple(use for part in parts for use in part.uses)
-    uncached = next((part.uncached for part in parts if part.uncached), "")
     identity = [part.identity for part in parts]
-    return Input(identity, dict(work), () if optional else needs, uncached, needs + uses if optional else uses)
+    return Input(identity, dict(work), () if optional else needs, needs + uses if optional else uses)
 
 
 class Inputs:
@@ -52,7 +50,6 @@ class Inputs:
 
     Args:
         suite: A checked suite.
-        source_digest: Names the source file of an import name; None where it cannot be read.
         file_digest: Names the content of a file or folder; raises `BenchError` when it is missing.
         materialised: What running the data sources that need it has given so far.
         failures: Data sets whose job failed, with the reason.
@@ -62,13 +59,11 @@ class Inputs:
         self,
         suite: Suite,
         *,
-        source_digest: Callable[[str], str | None],
         file_digest: Callable[[str], str],
         materialised: Mapping[str, DataInfo],
         failures: Mapping[str, str],
     ) -> None:
         self.suite = suite
-        self._source_digest = source_digest
         self._file_digest = file_digest
         self.infos: dict[str, DataInfo] = {}
         self.waiting: set[str] = set()
@@ -86,13 +81,13 @@ class Inputs:
 
     def materialising(self, spec: DataSpec) -> Job:
         """The job that runs a source and keeps the samples it gave."""
-        options = spec.options.model_dump(mode="json", exclude={"take", "skip"})
-        work = {"source": spec.source, "options": options}
+        options = spec.options.model_dump(mode="json", exclude={"take", "skip", "uses"})
+        work = {"source": spec.source, "options": options, "uses": list(getattr(spec.options, "uses", ()))}
         if spec.source in DATA:
-            return Job(f"data/{spec.name}", "data", {**work, "version": DATA[spec.source].version}, work, weight=20)
-        code = self.code(spec.source)
-        identity = {"source": code.identity, "options": options}
-        return Job(f"data/{spec.name}", "data", identity, work, weight=20, uncached=code.uncached)
+            identity = {"source": spec.source, "options": options, "version": DATA[spec.source].version}
+            return Job(f"data/{spec.name}", "data", identity, work, weight=20)
+        identity = {"source": {"name": spec.source}, "options": options}
+        return Job(f"data/{spec.name}", "data", identity, work, weight=20)
 
     def data(self, name: str) -> Input:
         """A data set whose samples are known. Which of them a job uses is said beside it."""
@@ -100,28 +95,20 @@ class Inputs:
         work: dict[str, Any] = {
             "name": name,
             "source": spec.source,
-            "options": spec.options.model_dump(mode="json"),
+            "options": spec.options.model_dump(mode="json", exclude={"uses"}),
             "range": None if info.low == float("-inf") else [info.low, info.high],
         }
         if not needs_running(spec.source):
-            return Input({"fingerprint": info.fingerprint}, work)
+            return Input({"fingerprint": info.fingerprint}, {**work, "fingerprint": info.fingerprint})
         job = f"data/{name}"
         return Input({"fingerprint": info.fingerprint}, {**work, "materialised": job}, (job,))
 
-    def code(self, name: str) -> Input:
-        """A user's code, by import name."""
-        source = self._source_digest(name)
-        if source is None:
-            return Input({"name": name}, {"name": name}, uncached=f"the source of {name} cannot be read")
-        return Input({"name": name, "source": source}, {"name": name})
-
     def component(self, use: Use) -> Input:
-        """An attack, recipe, metric or architecture with its options."""
+        """An attack, recipe, metric, defence or architecture with its options; a user's is named, and tracked."""
         written = {"name": use.name, "options": use.options, "version": use.version}
         if not use.imported:
             return Input(written, written)
-        code = self.code(use.name)
-        return Input({"code": code.identity, "options": use.options}, written, uncached=code.uncached)
+        return Input({"code": {"name": use.name}, "options": use.options}, {**written, "uses": list(use.uses)})
 
     def architecture(self, name: str) -> Input:
         """A model without its weights."""
@@ -129,10 +116,40 @@ class Inputs:
         if block.arch is not None and not block.arch.imported:
             arch = self.component(block.arch)
             return Input({"kind": block.kind, "arch": arch.identity}, {"kind": block.kind, "arch": arch.work})
+        bare, job = self._code(name), f"build/{name}"
+        return Input({**bare.identity, "built": ContentOf(job)}, {**bare.work, "built": job}, (job,))
+
+    def _code(self, name: str) -> Input:
+        """A model of a user's before it is built."""
+        block = self.suite.models[name].block
         target, args = (block.load, block.args) if block.arch is None else (block.arch.name, block.arch.options)
-        code = self.code(target or "")
-        identity = {"kind": block.kind, "code": code.identity, "args": args}
-        return Input(identity, {"kind": block.kind, "load": target, "args": args}, uncached=code.uncached)
+        uses = [*block.uses, *(block.arch.uses if block.arch is not None else ())]
+        identity = {"kind": block.kind, "code": {"name": target}, "args": args}
+        return Input(identity, {"kind": block.kind, "load": target, "args": args, "uses": uses})
+
+    def building(self, name: str) -> Job | None:
+        """The job that builds a user's model, which says what it is; None where the model is not built by a user's code.
+
+        What the model answers to a few samples is kept as well, to be compared where a list cannot hold all it uses.
+        """
+        block = self.suite.models[name].block
+        named = list(self._shown_to(name))
+        if not named or (block.load is None and (block.arch is None or not block.arch.imported)):
+            return None
+        bare = self._code(name)
+        data = next((data for data in named if data in self.infos), None)
+        probe = Input(None, {}) if data is None else self.data(data)
+        work = {"model": {"name": name, **bare.work}, "seed": self.suite.seed, **({"data": probe.work} if data else {})}
+        return Job(f"build/{name}", "build", {"model": bare.identity}, work, probe.needs, weight=2)
+
+    def _shown_to(self, name: str) -> Iterator[str]:
+        """The data sets of the evaluations that a model is in, and the one it is trained on."""
+        for block in self.suite.evaluations.values():
+            if name in evaluated(block):
+                yield block.data
+        trained = self.suite.models[name].train_data
+        if trained is not None:
+            yield trained
 
     def model(self, name: str, trial: int) -> Input:
         """A model with its weights and what is put around it, or a set of samples that stands for a generator."""
@@ -146,7 +163,6 @@ class Inputs:
         return made._replace(
             identity={**made.identity, "defenses": around.identity},
             work={**made.work, **around.work},
-            uncached=made.uncached or around.uncached,
         )
 
     def _undefended(self, name: str, trial: int) -> Input:
@@ -161,15 +177,16 @@ class Inputs:
         if spec.recipe is not None:
             job = f"train/{name}/{trial}"
             identity = {**bare.identity, "weights": ContentOf(job)}
-            return Input(identity, {**work, "weights_job": job}, (job,), bare.uncached)
+            return Input(identity, {**work, "weights_job": job}, (*bare.needs, job))
         if block.weights is not None:
-            identity = {**bare.identity, "weights": self._file(block.weights)}
-            return Input(identity, {**work, "weights_file": block.weights}, (), bare.uncached)
+            file = self._file(block.weights)
+            identity = {**bare.identity, "weights": file}
+            return Input(identity, {**work, "weights_file": block.weights, "weights_digest": file}, bare.needs)
         if spec.packaged is not None and block.arch is not None:
             found = spec.packaged.find()
             identity = {**bare.identity, "weights": "missing" if found is None else self._file(str(found))}
-            return Input(identity, {**work, "weights_packaged": block.arch.name}, (), bare.uncached)
-        return Input(bare.identity, work, (), bare.uncached)
+            return Input(identity, {**work, "weights_packaged": block.arch.name}, bare.needs)
+        return Input(bare.identity, work, bare.needs)
 
     def trainable(self, name: str) -> bool:
         """Whether a model needs no training, or its training data is known."""

@@ -16,7 +16,7 @@ class Job:
 
     Attributes:
         id: Name within the plan, such as ``attack/whitebox/cnn/0/pgd-40/0``.
-        kind: ``data``, ``train``, ``attack``, ``verify``, ``score``, ``redirect``, ``inspect``, ``sample``,
+        kind: ``data``, ``build``, ``train``, ``attack``, ``verify``, ``score``, ``redirect``, ``inspect``, ``sample``,
             ``measure``, ``audit`` or ``rescue``.
         identity: What the result depends on, as JSON with `ContentOf` for other jobs' results.
         work: What is needed to do it, as JSON; other jobs' results are named by job id.
@@ -24,7 +24,6 @@ class Job:
         uses: Jobs whose results it uses where they end well; it waits for them and does without the others.
         timeout: Longest it may run, seconds.
         weight: Rough cost, for the estimate of the time left only.
-        uncached: Why its result cannot be reused, where it cannot.
     """
 
     id: str
@@ -35,7 +34,6 @@ class Job:
     uses: tuple[str, ...] = ()
     timeout: float | None = None
     weight: float = 1.0
-    uncached: str = ""
 
     @property
     def awaited(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bench.metrics.catalogue import METRICS
 from bench.suite.jobs import Cell
-from bench.suite.schema import NAME, Generation, Reconstruction, Robustness, Transfer, Use
+from bench.suite.schema import NAME, AnyEvaluation, Generation, Reconstruction, Robustness, Transfer, Use
 from bench.suite.spec import Suite
 
 CLEAN = "clean"
@@ -110,6 +110,13 @@ def metrics_of(block: Generation, model: str) -> list[Use]:
 def network_option(use: Use) -> str:
     """The option of a metric of ours that names a network of the suite; empty where it has none."""
     return "" if use.imported else str(METRICS[use.name].traits.get("network", ""))
+
+
+def evaluated(block: AnyEvaluation) -> list[str]:
+    """The models that an evaluation names: those it judges, surrogates, and networks of its metrics."""
+    if isinstance(block, Transfer):
+        return list(dict.fromkeys([*block.surrogates, *block.victims]))
+    return list(dict.fromkeys([*block.models, *(networks(block) if isinstance(block, Generation) else ())]))
 
 
 def networks(block: Generation) -> list[str]:

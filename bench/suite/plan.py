@@ -40,6 +40,9 @@ class Planner:
             if needs_running(spec.source):
                 self.add(self.inputs.materialising(spec))
         for name in self.suite.models:
+            building = self.inputs.building(name)
+            if building is not None:
+                self.add(building)
             self.train(name)
         for name, block in self.suite.evaluations.items():
             if block.data not in self.inputs.infos:
@@ -87,12 +90,11 @@ class Planner:
         work = {**{key: value.work for key, value in inputs.items()}, **shared}
         needs = tuple(dict.fromkeys(need for value in inputs.values() for need in value.needs))
         uses = dict.fromkeys(use for value in inputs.values() for use in value.uses if use not in needs)
-        uncached = next((value.uncached for value in inputs.values() if value.uncached), "")
-        return self.add(Job(name, kind, identity, work, needs, tuple(uses), timeout, weight, uncached))
+        return self.add(Job(name, kind, identity, work, needs, tuple(uses), timeout, weight))
 
     def made_by(self, job: str) -> Input:
         """Another job's result as an input."""
-        return Input(ContentOf(job), {"job": job}, (job,), self.jobs[job].uncached)
+        return Input(ContentOf(job), {"job": job}, (job,))
 
     def stretch(self, data: str) -> tuple[int, int]:
         """First and last-but-one position of the samples a data set's `skip` and `take` leave."""

@@ -46,6 +46,7 @@ class Use(Options):
     label: str
     options: dict[str, Any] = Field(default_factory=dict)
     version: int | None = None
+    uses: tuple[str, ...] = ()
 
     @property
     def imported(self) -> bool:
@@ -59,7 +60,7 @@ def _use(value: object) -> object:
         return {"name": value, "label": _label(value)}
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a name or {{name: {{options}}}}, found {show(value)}")
-    names = [key for key in value if key != "as"]
+    names = [key for key in value if key not in ("as", "uses")]
     if len(names) != 1:
         raise ValueError(f"expected one name, as in {{pgd: {{steps: 40}}, as: pgd-40}}, found {len(names)}")
     (name,) = names
@@ -69,7 +70,12 @@ def _use(value: object) -> object:
     label = value.get("as", _label(name))
     if not isinstance(label, str) or not re.fullmatch(NAME, label):
         raise ValueError(f"expected a name of letters, digits and '-_.+' after `as:`, found {show(label)}")
-    return {"name": name, "label": label, "options": dict(options)}
+    uses = value.get("uses", [])
+    if not isinstance(uses, list) or not all(isinstance(each, str) and each for each in uses):
+        raise ValueError(f"expected a list of paths and environment variables after `uses:`, found {show(uses)}")
+    if uses and not is_import_name(name):
+        raise ValueError(f"`uses:` is for code of yours; '{name}' is not named as package.module:callable")
+    return {"name": name, "label": label, "options": dict(options), "uses": tuple(uses)}
 
 
 def _label(name: str) -> str:
@@ -98,6 +104,10 @@ class Model(Options):
         None, description="`package.module:callable` of yours that returns the model; runs your code"
     )
     args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments for `load`")
+    uses: list[str] = Field(
+        default_factory=list,
+        description="paths and environment variables that `load` uses and that bench cannot see it use",
+    )
     weights: str | None = Field(None, description="file of weights: safetensors, or a state dict saved by torch")
     train: dict[str, Any] | None = Field(None, description="how to train it: `recipe`, `data`, the recipe's options")
     samples: str | None = Field(None, description="for a generator: an .npz file or image folder of its samples")

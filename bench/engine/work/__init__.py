@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bench.engine.work import audit, classify, generate, reconstruct, train
+from bench.engine.work import audit, build, classify, generate, reconstruct, train
 from bench.engine.work.train import Made
 from bench.engine.work.workplace import Workplace
 
@@ -13,6 +13,7 @@ Work = Mapping[str, Any]
 
 JOBS: Mapping[str, Callable[[Work, Workplace], Made]] = {
     "data": train.materialise,
+    "build": build.build_model,
     "train": train.train,
     "attack": classify.attack,
     "verify": classify.judge,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError, ModelError
+from bench.manifest.recorder import RECORDER
 from bench.models.build import Model
 
 
@@ -48,7 +49,8 @@ def answered(function: Callable[[Tensor], Tensor], x: Tensor, who: str, what: st
         torch.OutOfMemoryError: Memory runs out, on whatever device.
     """
     try:
-        answer = function(x)
+        with RECORDER.component(RECORDER.calls):
+            answer = function(x)
     except (BenchError, torch.OutOfMemoryError):
         raise
     except Exception as error:

@@ -17,11 +17,11 @@ from bench.attacks.inputs import are_probabilities
 from bench.attacks.padding import call_padded
 from bench.attacks.threat import Threat
 from bench.attacks.verify import check_logits, verify
-from bench.catalogue import import_by_name
 from bench.data.samples import Samples
 from bench.engine.work.calling import classifier
 from bench.engine.work.workplace import VERIFY_BATCH, Workplace
 from bench.errors import DataError, MetricError, NoGradientError
+from bench.manifest.running import user_code
 from bench.randomness import derive_seed
 
 
@@ -156,7 +156,7 @@ def score(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
     _, x, y = chunk(work, place)
     crafted = place.record(work["examples"]["job"])
     model, name = place.model(work["model"]), work["metric"]["name"]
-    metric = import_by_name(name)
+    metric = user_code("metric", name)
     rows = []
     for level in range(len(work["threat"]["epsilon"])):
         examples = place.tensor(crafted.arrays["examples"][level])

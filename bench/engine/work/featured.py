@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.engine.keys import arrays_digest, digest, source_digest
 from bench.engine.work.calling import answered, classifier
 from bench.engine.work.workplace import Workplace
 from bench.errors import ModelError
+from bench.hashing import arrays_digest, digest
 from bench.metrics.features import features_of
 
 
@@ -60,14 +60,15 @@ def featured(work: Mapping[str, Any], place: Workplace, samples: Tensor, referen
 def _digested(network: Mapping[str, Any], place: Workplace) -> tuple[Any, str]:
     """A network and the digits that name it."""
     model = place.model(network)
-    return model, _network_digest(model, network)
+    built = place.record(network["built"]).content if "built" in network else ""
+    return model, _network_digest(model, network, built)
 
 
-def _network_digest(model: Any, network: Mapping[str, Any]) -> str:
+def _network_digest(model: Any, network: Mapping[str, Any], built: str) -> str:
     """Twelve digits that name a network: its architecture or code with options, and its weights."""
     made_of = {key: network[key] for key in ("arch", "load", "args") if key in network}
-    if "load" in made_of:
-        made_of["code"] = source_digest(made_of["load"])
+    if built:
+        made_of["built"] = built
     weights: dict[str, NDArray[Any]] = {}
     if isinstance(model, nn.Module):
         # by bytes: numpy has not all the types that weights can have

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.attacks.draws import Draws
-from bench.catalogue import import_by_name, is_import_name
+from bench.catalogue import is_import_name
 from bench.data.catalogue import DATA
 from bench.data.files import is_folder
 from bench.data.folder import common_mode, image_files, read_images
@@ -23,6 +23,7 @@ from bench.engine.work.featured import featured
 from bench.engine.work.looks import measure_looks
 from bench.engine.work.workplace import Workplace
 from bench.errors import DataError, MetricError, ModelError
+from bench.manifest.running import user_code
 from bench.metrics.catalogue import METRICS
 from bench.metrics.measured import NOTE, Measured
 from bench.models.interfaces import GeneratorLike
@@ -112,7 +113,7 @@ def measure(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], 
     options = dict(work["metric"]["options"])
     facts: dict[str, Any] = {"n": len(samples), "reference_n": len(reference)}
     if is_import_name(name):
-        value = import_by_name(name)(samples, reference, **options)
+        value = user_code("metric", name)(samples, reference, **options)
         return {**facts, "values": {"": _number(name, value)}}, {}
     entry = METRICS[name]
     if entry.traits.get("mixture"):

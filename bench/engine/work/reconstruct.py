@@ -12,11 +12,12 @@ from torch import Tensor
 
 from bench.attacks.catalogue import ATTACKS
 from bench.attacks.draws import Draws
-from bench.catalogue import import_by_name, is_import_name
+from bench.catalogue import is_import_name
 from bench.data.samples import Samples
 from bench.engine.work.calling import answered
 from bench.engine.work.workplace import VERIFY_BATCH, Workplace
 from bench.errors import AttackError, DataError, ModelError
+from bench.manifest.running import user_code
 from bench.randomness import derive_seed
 from bench.suite.names import trade_offs
 from bench.suite.schema import Use
@@ -53,7 +54,7 @@ def redirect(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any],
     ids, x, target = _pairs(work, place)
     model, name = place.model(work["model"]), work["attack"]["name"]
     weights = trade_offs(Use(name=name, label=name, options=work["attack"]["options"]))
-    method = import_by_name(name) if is_import_name(name) else ATTACKS[name].load()
+    method = user_code("attack", name) if is_import_name(name) else ATTACKS[name].load()
     seeds = torch.tensor([derive_seed(work["seed"], name, sample) for sample in ids], device=place.device)
     low, high = work["data"]["range"] or (float("-inf"), float("inf"))
 
