@@ -15,6 +15,7 @@ from bench.engine.progress import Listener
 from bench.engine.state import JobState
 from bench.engine.task import Result, Task, apart
 from bench.engine.together import joined
+from bench.engine.unfinished import drop
 from bench.suite.jobs import Job
 
 
@@ -72,6 +73,8 @@ class Execution:
                     self._end(job, self._skipped(blocker))
                 elif (found := self.ledger.find(job)) is not None:
                     self.journal.note("found", job.id, key=found.key, origin=found.origin)
+                    if job.kind == "train":
+                        drop(self.ledger.output(job))  # a kill between the last record and this leaves it
                     self._end(job, found)
                 else:
                     wave[job.id] = job

@@ -13,6 +13,7 @@ from bench.engine.environment import working_place
 from bench.engine.imports import import_ahead
 from bench.engine.store import write_record
 from bench.engine.task import Result, Status, Task
+from bench.engine.unfinished import drop
 from bench.errors import BenchError
 from bench.randomness import derive_seed
 
@@ -69,7 +70,10 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
 
 
 def _together(task: Task, place: Workplace, result: Callable[..., Result]) -> Result:
-    """Train several trials at once; a trial that failed is a result like the others."""
+    """Train several trials at once; a trial that failed is a result like the others.
+
+    Records are written in the order of the trials: the checkpoint of a stack has the name of its last one.
+    """
     from bench.engine.work.seeding import seeded
     from bench.engine.work.train import train_together
 
@@ -80,20 +84,19 @@ def _together(task: Task, place: Workplace, result: Callable[..., Result]) -> Re
         one = replace(task, id=part["id"], output=part["output"], together=())
         own = replace(result("ok") if not isinstance(each, BenchError) else result("failed", str(each)), id=one.id)
         parts.append(own if isinstance(each, BenchError) else _written(one, own, each))
+    drop(Path(task.together[-1]["output"]))  # which has no record when its trial failed
     return replace(parts[0], others=[asdict(part) for part in parts[1:]])
 
 
 def _written(task: Task, done: Result, made: Made) -> Result:
     """The result of a task whose record is now in its place."""
-    from bench.engine.work.checkpoint import FileCheckpoint
-
     meta, arrays = made
     facts: Mapping[str, Any] = {
         **meta, "kind": task.kind, "seconds": done.seconds, "peak": done.peak, "machine": working_place(),
     }  # fmt: skip
     content = write_record(Path(task.output), facts, arrays)
     if task.kind == "train":
-        FileCheckpoint(Path(task.output)).drop()  # not before: a full disk must not cost a finished training
+        drop(Path(task.output))  # not before: a full disk must not cost a finished training
     return replace(done, content=content)
 
 
