@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from bench.errors import DataError
@@ -31,7 +30,7 @@ def file_digest(path: Path) -> str:
     Raises:
         DataError: It cannot be read.
     """
-    found = CACHE.get("file", os.path.abspath(path), bytes_digest)
+    found = CACHE.get("file", str(path.absolute()), bytes_digest)
     if found is not None:
         return found
     try:

@@ -16,6 +16,7 @@ from bench.engine.progress import Listener
 from bench.engine.state import JobState
 from bench.engine.task import Place, Result, Task, apart
 from bench.engine.together import joined
+from bench.engine.unfinished import drop
 from bench.engine.worlds import world_name
 from bench.suite.jobs import Job
 
@@ -76,6 +77,8 @@ class Execution:
                     self._end(job, self._skipped(blocker))
                 elif (found := self.ledger.find(job)) is not None:
                     self.journal.note("found", job.id, key=found.key, origin=found.origin)
+                    if job.kind == "train":
+                        drop(self.ledger.output(job))  # a kill between the last record and this leaves it
                     self._end(job, found)
                 else:
                     wave[job.id] = job

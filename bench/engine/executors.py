@@ -68,8 +68,8 @@ class InlineExecutor:
 class LocalExecutor:
     """Does tasks in one worker process on this machine.
 
-    A task that takes too long, or takes its process down, costs that process only: the next task gets a new one. So does
-    a task after one that ran other components of users.
+    A task that takes too long, or takes its process down, costs that process only: the next task gets a new one. A
+    process that ran users' components runs no others: the next task gets a new one then as well.
 
     Args:
         device: Device of the worker.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench.engine.environment import working_place
 from bench.engine.store import Store, write_record
 from bench.engine.task import Place, Result, Status, Task
+from bench.engine.unfinished import drop
 from bench.errors import BenchError
 from bench.manifest.digests import Digests
 from bench.manifest.entries import Manifests
@@ -76,7 +77,10 @@ def perform(task: Task, place: Workplace, report: Callable[[float], None]) -> Re
 
 
 def _together(task: Task, place: Workplace, result: Callable[..., Result]) -> Result:
-    """Train several trials at once; a trial that failed is a result like the others."""
+    """Train several trials at once; a trial that failed is a result like the others.
+
+    Records are written in the order of the trials: the checkpoint of a stack has the name of its last one.
+    """
     from bench.engine.work.seeding import seeded
     from bench.engine.work.train import train_together
 
@@ -87,6 +91,7 @@ def _together(task: Task, place: Workplace, result: Callable[..., Result]) -> Re
         one = replace(task, id=part["id"], output=part["output"], together=())
         own = replace(result("ok") if not isinstance(each, BenchError) else result("failed", str(each)), id=one.id)
         parts.append(own if isinstance(each, BenchError) else _written(one, own, each))
+    drop(Path(task.together[-1]["output"]))  # which has no record when its trial failed
     return replace(parts[0], others=[asdict(part) for part in parts[1:]])
 
 
@@ -104,7 +109,6 @@ def _import_ahead(world: World) -> None:
 def _written(task: Task, done: Result, made: Made, manifests: Manifests | None = None) -> Result:
     """The result of a task whose record is now in its place."""
     from bench.engine.work.build import content_of
-    from bench.engine.work.checkpoint import FileCheckpoint
 
     meta, arrays = made
     output, used = Path(task.output), manifests or Manifests()
@@ -116,7 +120,7 @@ def _written(task: Task, done: Result, made: Made, manifests: Manifests | None =
     manifest = Store(Path(task.place["store"])).keep(used) if used.components else ""
     header = write_record(output.parent, facts, arrays, kind=task.kind, key=output.name, manifest=manifest)
     if task.kind == "train":
-        FileCheckpoint(Path(task.output)).drop()  # not before: a full disk must not cost a finished training
+        drop(Path(task.output))  # not before: a full disk must not cost a finished training
     return replace(done, content=header.content, manifest=manifest)
 
 

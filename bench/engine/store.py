@@ -125,9 +125,9 @@ class Store:
             if known is not None and known[0] == stamp and time.time() - changed.st_mtime > 1:
                 return known[1]
             found: dict[str, list[str]] = {}
-            for name in os.listdir(shard):
-                if not name.startswith("."):
-                    key, _, manifest = name.partition(".")
+            for entry in shard.iterdir():
+                if not entry.name.startswith("."):
+                    key, _, manifest = entry.name.partition(".")
                     found.setdefault(key, []).append(manifest)
         except OSError:
             return {}
@@ -319,5 +319,5 @@ def write_whole(path: Path, content: bytes) -> None:
 def all_records(root: Path) -> Iterator[Path]:
     """The files of all records of a store."""
     for kind in sorted(root.iterdir()):
-        if kind.is_dir() and kind.name != _MANIFESTS:
+        if kind.is_dir() and kind.name not in (_MANIFESTS, "checkpoint"):
             yield from (path for path in sorted(kind.glob("??/*")) if path.is_file() and not path.name.startswith("."))

@@ -148,7 +148,7 @@ def _root_of(parent: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _infos_at(folder: str, stamp: int) -> tuple[str, ...]:
+def _infos_at(folder: str, stamp: int) -> tuple[str, ...]:  # noqa: ARG001 - the stamp is there for the cache
     try:
         return tuple(sorted(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))))
     except OSError:
@@ -249,7 +249,7 @@ def _record(path: str) -> Iterator[list[str]]:
 
 @functools.lru_cache(maxsize=4096)
 def record_of(name: str) -> tuple[str, str] | None:
-    """The version of an installed distribution and where its `RECORD` is or would be; None where it is not installed."""
+    """The version of an installed distribution and the place of its `RECORD`; None where it is not installed."""
     found = _installed(name)
     return None if found is None else (str(found.version), os.path.join(str(getattr(found, "_path", "")), "RECORD"))
 

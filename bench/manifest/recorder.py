@@ -500,7 +500,7 @@ def _watch_status(recorder: Recorder) -> None:
         look.__name__, look.__doc__ = function.__name__, function.__doc__
         return look
 
-    os.stat, os.lstat, os.access = watched(os.stat), watched(os.lstat), watched(os.access)  # type: ignore[assignment]
+    os.stat, os.lstat, os.access = watched(os.stat), watched(os.lstat), watched(os.access)
 
 
 def _watch_processes(recorder: Recorder) -> None:
@@ -527,4 +527,4 @@ def _watch_processes(recorder: Recorder) -> None:
             recorder.imported(importlib.util.resolve_name(name, package) if name.startswith(".") else name)
         return find(name, package)
 
-    importlib.import_module, importlib.util.find_spec = import_module, find_spec  # type: ignore[assignment]
+    importlib.import_module, importlib.util.find_spec = import_module, find_spec

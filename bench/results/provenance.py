@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bench.engine.state import JobState
+from bench.engine.state import NOT_RUN, JobState
 from bench.hashing import digest
 from bench.suite.jobs import ContentOf, Plan
 from bench.suite.names import CLEAN, all_cell_rows
@@ -135,14 +135,12 @@ class _Teller:
     def whole(self, job: str) -> str:
         """Names all that a job's result depends on; empty where not all of it is known."""
         if job not in self.wholes:
+            state = self.states.get(job, NOT_RUN)
             try:
-                state = self.states.get(job)
-                if state is not None and state.untracked:
-                    raise _UnknownError
-                used = dict(state.made_of) if state is not None else {}
-                self.wholes[job] = digest([self.resolved(self.plan.jobs[job].identity), used])
+                named = digest([self.resolved(self.plan.jobs[job].identity), dict(state.made_of)])
             except _UnknownError:
-                self.wholes[job] = ""
+                named = ""
+            self.wholes[job] = "" if state.untracked else named
         return self.wholes[job]
 
     def resolved(self, identity: Any) -> Any:

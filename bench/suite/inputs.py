@@ -128,7 +128,7 @@ class Inputs:
         return Input(identity, {"kind": block.kind, "load": target, "args": args, "uses": uses})
 
     def building(self, name: str) -> Job | None:
-        """The job that builds a user's model, which says what it is; None where the model is not built by a user's code.
+        """The job that builds a user's model, which says what it is; None for a model of ours, or one that is not used.
 
         What the model answers to a few samples is kept as well, to be compared where a list cannot hold all it uses.
         """

@@ -137,7 +137,7 @@ def train_game(
     *,
     seeds: Sequence[int],
     report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> list[Fate]:
     """Train generators by a recipe of the catalogue that makes a `Contest`.
 
@@ -149,7 +149,7 @@ def train_game(
         data: What they are to imitate.
         seeds: One a generator.
         report: Told the share that is done.
-        checkpoints: One a generator, or none.
+        checkpoint: Of as many generators, or empty; None to keep nothing.
 
     Returns:
         The fate of each generator.
@@ -158,7 +158,7 @@ def train_game(
     iterations, looks = given.pop("iterations"), given.pop("looks")
     _check_shape(generators[0], data, recipe.name, fresh=given.get("fresh", False))
     game: Contest = recipe.load()(generators, data, seeds=seeds, **given)
-    fates = play(game, len(generators), iterations, report=report, checkpoints=checkpoints, looks=looks)
+    fates = play(game, len(generators), iterations, report=report, checkpoint=checkpoint, looks=looks)
     unstack(game.generator, generators)
     for generator in generators:
         generator.eval()

@@ -1,4 +1,4 @@
-"""Training several networks of one shape as one: the loop, its checkpoints, and networks that diverge."""
+"""Training several networks of one shape as one: the loop, its checkpoint, and networks that diverge."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ SAVED_EVERY = 60.0
 LOOK = "look."
 """How the names begin of what a network made of a fixed input; the iteration follows."""
 
+RANDOM = "random."
+"""How the names begin of the states of torch's generators; the device's type follows."""
+
 ENTRIES = 100
 """Entries of a training's log."""
 
 
 class Checkpoint(Protocol):
-    """Where the unfinished training of one network is kept."""
+    """Where the training of a stack of networks is kept until it has left its results."""
 
     def read(self) -> tuple[Mapping[str, Any], Mapping[str, Tensor]] | None:
         """Facts and tensors of the last one; None when there is none."""
@@ -83,26 +86,29 @@ def play(
     iterations: int,
     *,
     report: Report,
-    checkpoints: Sequence[Checkpoint] = (),
+    checkpoint: Checkpoint | None = None,
     looks: int = 0,
 ) -> list[Fate]:
-    """Play a game to its end, or on from its checkpoints.
+    """Play a game to its end, or on from its checkpoint.
 
     A network that diverges is taken out: its weights are set to 0, so that nothing of it is computed on NaN any more,
     and its fate says when. The others are not touched.
 
+    The end is kept too. The arithmetic of a stack depends on its size, so a result that is lost between the end and the
+    last of the results could not be made again by fewer networks.
+
     Args:
         game: What is trained.
         networks: Networks in each stack.
-        iterations: Iterations in all, those before the checkpoints included.
+        iterations: Iterations in all, those before the checkpoint included.
         report: Told the share that is done.
-        checkpoints: One a network, all of them of the same iteration or all empty; none to keep nothing.
+        checkpoint: Of as many networks, or empty; None to keep nothing.
         looks: How often to keep what the networks make of a fixed input, at equal distances, the last at the end.
 
     Returns:
         The fate of each network.
     """
-    fates, start = resume(game, networks, checkpoints)
+    fates, start = resume(game, networks, checkpoint)
     every = max(1, iterations // ENTRIES)
     move = Captured(game.move) if game.steady and _device(game).type == "cuda" else game.move
     saved = time.monotonic()
@@ -118,8 +124,8 @@ def play(
         if looks and (iteration + 1) * looks // iterations > iteration * looks // iterations:
             for fate, seen in zip(fates, game.look().cpu(), strict=True):
                 fate.looks[iteration + 1] = seen
-        if checkpoints and time.monotonic() - saved > SAVED_EVERY:
-            save(game, fates, iteration + 1, checkpoints)
+        if checkpoint is not None and (iteration + 1 == iterations or time.monotonic() - saved > SAVED_EVERY):
+            save(game, fates, iteration + 1, checkpoint)
             saved = time.monotonic()
     return fates
 
@@ -170,41 +176,53 @@ def _own(values: Tensor, index: int, networks: int) -> Tensor:
     return values if networks == 1 else values[index : index + 1]
 
 
-def save(game: Game, fates: Sequence[Fate], iteration: int, checkpoints: Sequence[Checkpoint]) -> None:
-    """Write what each network needs to go on from here."""
-    tensors = _tensors(game)
-    steps = {name: _steps(optimiser) for name, optimiser in game.optimisers.items()}
-    for index, (fate, checkpoint) in enumerate(zip(fates, checkpoints, strict=True)):
-        facts = {"iteration": iteration, "steps": steps, "figures": fate.log.figures, "diverged": fate.diverged}
-        own = {name: _own(values, index, len(fates)) for name, values in tensors}
-        checkpoint.write(facts, {**own, **{f"{LOOK}{at}": seen for at, seen in fate.looks.items()}})
+def save(game: Game, fates: Sequence[Fate], iteration: int, checkpoint: Checkpoint) -> None:
+    """Write what the networks need to go on from here."""
+    facts = {
+        "iteration": iteration,
+        "steps": {name: _steps(optimiser) for name, optimiser in game.optimisers.items()},
+        "fates": [{"figures": fate.log.figures, "diverged": fate.diverged} for fate in fates],
+    }
+    looks = {f"{LOOK}{at}": torch.stack([fate.looks[at] for fate in fates]) for at in fates[0].looks}
+    checkpoint.write(facts, {**dict(_tensors(game)), **_random_states(_device(game)), **looks})
 
 
-def resume(game: Game, networks: int, checkpoints: Sequence[Checkpoint]) -> tuple[list[Fate], int]:
-    """Put the game back to where its checkpoints are; the fates so far and the iteration."""
-    found = [checkpoint.read() for checkpoint in checkpoints]
-    if not found or any(each is None for each in found):
+def resume(game: Game, networks: int, checkpoint: Checkpoint | None) -> tuple[list[Fate], int]:
+    """Put the game back to where its checkpoint is; the fates so far and the iteration."""
+    found = None if checkpoint is None else checkpoint.read()
+    if found is None:
         return [Fate() for _ in range(networks)], 0
-    kept = [each for each in found if each is not None]
-    (iteration,) = {facts["iteration"] for facts, _ in kept}
-    game.prepare(iteration - 1)  # SGD, for one, has no state before it has momentum
+    facts, tensors = found
+    looks = {int(name.removeprefix(LOOK)): seen for name, seen in tensors.items() if name.startswith(LOOK)}
+    fates = [
+        Fate(TrainingLog(dict(each["figures"])), each["diverged"], {at: looks[at][index] for at in sorted(looks)})
+        for index, each in zip(range(networks), facts["fates"], strict=True)
+    ]
+    game.prepare(facts["iteration"] - 1)  # SGD, for one, has no state before it has momentum
     for name, optimiser in game.optimisers.items():
-        _make_state(optimiser, kept[0][0]["steps"][name])
+        _make_state(optimiser, facts["steps"][name])
     places = _tensors(game)
-    lost = {name for name in kept[0][1] if not name.startswith(LOOK)} - {name for name, _ in places}
+    lost = {name for name in tensors if not name.startswith((LOOK, RANDOM))} - {name for name, _ in places}
     if lost:
         raise ModelError(f"a checkpoint holds {', '.join(sorted(lost))}, which nothing here takes; remove it")
     with torch.no_grad():
         for name, values in places:
-            parts = [tensors[name] for _, tensors in kept]
-            values.copy_(torch.cat(parts) if len(parts) > 1 else parts[0])
-    return [_fate(facts, tensors) for facts, tensors in kept], iteration
+            values.copy_(tensors[name])
+    _put_back(tensors, _device(game))
+    return fates, facts["iteration"]
 
 
-def _fate(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fate:
-    """The fate so far, from a checkpoint."""
-    looks = {int(name.removeprefix(LOOK)): seen for name, seen in tensors.items() if name.startswith(LOOK)}
-    return Fate(TrainingLog(dict(facts["figures"])), facts["diverged"], dict(sorted(looks.items())))
+def _random_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of the generators that layers of the user's, such as dropout, may draw from."""
+    states = {f"{RANDOM}cpu": torch.get_rng_state()}
+    return states | {f"{RANDOM}cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else states
+
+
+def _put_back(tensors: Mapping[str, Tensor], device: torch.device) -> None:
+    """Let torch's generators go on from the states of a checkpoint."""
+    torch.set_rng_state(tensors[f"{RANDOM}cpu"])
+    if device.type == "cuda" and f"{RANDOM}cuda" in tensors:
+        torch.cuda.set_rng_state(tensors[f"{RANDOM}cuda"], device)
 
 
 def _make_state(optimiser: Optimizer, steps: float) -> None:

@@ -1,19 +1,15 @@
-"""Trials that are trained as one: separate results under separate keys, one checkpoint each."""
+"""Trials that are trained as one: separate results under separate keys."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from bench.engine import perform
 from bench.engine.store import read_record
 from bench.engine.task import Result, Task, apart
 from bench.engine.together import joined
-from bench.engine.work.checkpoint import FileCheckpoint
-from bench.errors import BenchError
 from bench.training import together
 from bench.training.packing import PackedGan
 
@@ -85,60 +81,6 @@ def test_a_trial_that_diverges_fails_alone(workshop: Workshop, monkeypatch) -> N
     assert run.states["sample/ring/gan/2"].status == "ok"
     (row,) = [row for row in run.rows if row.row == "ring/gan/ring/modes"]
     assert "training diverged" in row.message
-
-
-def test_a_killed_training_goes_on_where_it_was(workshop: Workshop, monkeypatch) -> None:
-    whole = workshop.run(SUITE, store="whole", out="whole")
-    monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
-    seen: list[int] = []
-    own = PackedGan.draw
-
-    def killed(self, iteration):
-        if iteration == 25:
-            raise KeyboardInterrupt
-        return own(self, iteration)
-
-    monkeypatch.setattr(PackedGan, "draw", killed)
-    assert "train/gan/0" not in workshop.run(SUITE).states
-
-    def noted(self, iteration):
-        seen.append(iteration)
-        return own(self, iteration)
-
-    monkeypatch.setattr(PackedGan, "draw", noted)
-    run = workshop.run(SUITE)
-    assert seen == list(range(25, 40))
-    for trial in range(3):
-        assert run.states[f"train/gan/{trial}"].content == whole.states[f"train/gan/{trial}"].content
-    assert not list((workshop.folder / "store").rglob("*.unfinished")), "what is finished needs no checkpoint"
-
-
-def test_a_training_whose_record_cannot_be_written_is_not_lost(workshop: Workshop, monkeypatch) -> None:
-    monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
-    own = perform.write_record
-
-    def full(path: Path, *rest: object) -> str:
-        if path.parent.parent.name == "train":
-            raise BenchError("no space left")
-        return own(path, *rest)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(perform, "write_record", full)
-        assert workshop.run(SUITE).exit_code == 3
-    assert len(list((workshop.folder / "store").rglob("*.unfinished"))) == 3
-    monkeypatch.setattr(PackedGan, "draw", lambda *_: pytest.fail("it had ended"))
-    assert workshop.run(SUITE).exit_code == 0
-
-
-def test_a_damaged_checkpoint_is_none(tmp_path: Path) -> None:
-    checkpoint = FileCheckpoint(tmp_path / "record")
-    assert checkpoint.read() is None
-    checkpoint.write({"iteration": 3}, {})
-    kept = checkpoint.read()
-    assert kept is not None
-    assert kept[0] == {"iteration": 3}
-    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-1] + b"?")
-    assert checkpoint.read() is None
 
 
 def test_looks_are_kept_beside_the_weights(workshop: Workshop) -> None:

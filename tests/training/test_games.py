@@ -55,7 +55,7 @@ def points() -> TrainingData:
 def train(digits, points) -> Callable[..., tuple[list[nn.Module], list[Any]]]:
     def trained(name: str, seeds: list[int], **options: Any) -> tuple[list[nn.Module], list[Any]]:
         arch, of_arch, of_recipe = SMALL[name]
-        iterations, checkpoints = options.pop("iterations", ITERATIONS), options.pop("checkpoints", ())
+        iterations, checkpoint = options.pop("iterations", ITERATIONS), options.pop("checkpoint", None)
         models = []
         for seed in seeds:
             with forked_torch_seed(seed):
@@ -63,7 +63,7 @@ def train(digits, points) -> Callable[..., tuple[list[nn.Module], list[Any]]]:
         given = {**of_recipe, "iterations": iterations, "batch_size": BATCH, **options}
         data = points if arch in ("gan-grid", "gan-points") else digits
         fates = train_game(
-            RECIPES[name], given, models, data, seeds=seeds, report=lambda _: None, checkpoints=checkpoints
+            RECIPES[name], given, models, data, seeds=seeds, report=lambda _: None, checkpoint=checkpoint
         )
         return models, fates
 
@@ -96,9 +96,9 @@ def test_a_trial_beside_others_fares_as_alone(name: str, train) -> None:
 def test_training_goes_on_to_the_same_bits(name: str, options: dict[str, Any], train, kept, monkeypatch) -> None:
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
     whole, whole_fates = train(name, [1, 2], looks=1, **options)
-    written = [kept(), kept()]
-    train(name, [1, 2], iterations=3, checkpoints=written, **options)
-    resumed, fates = train(name, [1, 2], checkpoints=written, looks=1, **options)
+    written = kept()
+    train(name, [1, 2], iterations=3, checkpoint=written, **options)
+    resumed, fates = train(name, [1, 2], checkpoint=written, looks=1, **options)
     for index in range(2):
         assert torch.equal(weights(resumed[index]), weights(whole[index]))
         assert fates[index].log.figures == whole_fates[index].log.figures
@@ -107,10 +107,10 @@ def test_training_goes_on_to_the_same_bits(name: str, options: dict[str, Any], t
 def test_a_checkpoint_that_does_not_fit_is_refused(train, kept, monkeypatch) -> None:
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
     checkpoint = kept()
-    train("gan", [1], iterations=3, checkpoints=[checkpoint])
+    train("gan", [1], iterations=3, checkpoint=checkpoint)
     checkpoint.last[1]["optimiser.generator.0.other"] = torch.zeros(1)
     with pytest.raises(ModelError, match=r"holds optimiser\.generator\.0\.other, which nothing here takes"):
-        train("gan", [1], checkpoints=[checkpoint])
+        train("gan", [1], checkpoint=checkpoint)
 
 
 class Drawing(nn.Module):

@@ -40,9 +40,9 @@ def generators(seeds: list[int]) -> list[Generator]:
 
 def train(seeds: list[int], **options: Any) -> tuple[list[Generator], Any]:
     models = generators(seeds)
-    checkpoints, given = options.pop("checkpoints", ()), {**OPTIONS, **options}
+    checkpoint, given = options.pop("checkpoint", None), {**OPTIONS, **options}
     recipe = RECIPES["packed-images"]
-    fates = train_game(recipe, given, models, images(), seeds=seeds, report=lambda _: None, checkpoints=checkpoints)
+    fates = train_game(recipe, given, models, images(), seeds=seeds, report=lambda _: None, checkpoint=checkpoint)
     return models, fates
 
 
@@ -139,8 +139,8 @@ def test_training_goes_on_where_a_player_makes_several_steps(monkeypatch, kept) 
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
     (whole,), (fate,) = train([1], iterations=6)
     checkpoint = kept()
-    train([1], iterations=3, checkpoints=[checkpoint])
-    (resumed,), (again,) = train([1], iterations=6, checkpoints=[checkpoint])
+    train([1], iterations=3, checkpoint=checkpoint)
+    (resumed,), (again,) = train([1], iterations=6, checkpoint=checkpoint)
     assert torch.equal(resumed.project.weight, whole.project.weight)
     assert again.log.figures == fate.log.figures
 

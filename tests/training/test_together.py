@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.data import load_named
 from bench.errors import ModelError
@@ -39,17 +39,17 @@ def points() -> TrainingData:
     return TrainingData(torch.from_numpy(load_named("ring8", samples=500).x))
 
 
-def train(seeds: list[int], models: list[GridGenerator] | None = None, **options: Any) -> tuple[list[Any], list[Fate]]:
+def train(seeds: list[int], models: list[Any] | None = None, **options: Any) -> tuple[list[Any], list[Fate]]:
     models = generators(seeds) if models is None else models
-    checkpoints = options.pop("checkpoints", ())
+    checkpoint = options.pop("checkpoint", None)
     given = {**OPTIONS, **options}
     fates = train_game(
-        RECIPES["packed-gan"], given, models, points(), seeds=seeds, report=lambda _: None, checkpoints=checkpoints
+        RECIPES["packed-gan"], given, models, points(), seeds=seeds, report=lambda _: None, checkpoint=checkpoint
     )
     return models, fates
 
 
-def weights(model: torch.nn.Module) -> Tensor:
+def weights(model: nn.Module) -> Tensor:
     return torch.cat([values.flatten() for values in model.state_dict().values()])
 
 
@@ -84,7 +84,7 @@ def test_a_neighbour_that_diverges_changes_nothing() -> None:
 def test_training_goes_on_from_any_iteration(seeds, stopped_at, monkeypatch, kept) -> None:
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
     whole, whole_fates = train(seeds, looks=4)
-    written = [kept() for _ in seeds]
+    written = kept()
 
     class Killed(Exception):
         pass
@@ -99,10 +99,10 @@ def test_training_goes_on_from_any_iteration(seeds, stopped_at, monkeypatch, kep
 
     monkeypatch.setattr(PackedGan, "move", move)
     with pytest.raises(Killed):
-        train(seeds, checkpoints=written, looks=4)
+        train(seeds, checkpoint=written, looks=4)
     monkeypatch.setattr(PackedGan, "move", own)
-    assert [checkpoint.last[0]["iteration"] for checkpoint in written if checkpoint.last] == [stopped_at] * len(seeds)
-    resumed, fates = train(seeds, checkpoints=written, looks=4)
+    assert written.last[0]["iteration"] == stopped_at
+    resumed, fates = train(seeds, checkpoint=written, looks=4)
     for index in range(len(seeds)):
         assert torch.equal(weights(resumed[index]), weights(whole[index]))
         assert fates[index].log.figures == whole_fates[index].log.figures
@@ -112,11 +112,64 @@ def test_training_goes_on_from_any_iteration(seeds, stopped_at, monkeypatch, kep
 
 def test_checkpoints_are_written_now_and_then(monkeypatch, kept) -> None:
     checkpoint = kept()
-    train([1], checkpoints=[checkpoint])
-    assert checkpoint.written == 0, "a minute has not passed"
+    train([1], checkpoint=checkpoint)
+    assert checkpoint.written == 1, "the end is kept, and a minute has not passed before it"
     monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
-    train([1], checkpoints=[checkpoint])
-    assert checkpoint.written == 100
+    again = kept()
+    train([1], checkpoint=again)
+    assert again.written == 100
+
+
+def test_an_end_that_was_kept_is_taken_as_it_is(monkeypatch, kept) -> None:
+    checkpoint = kept()
+    whole, whole_fates = train([1, 2], checkpoint=checkpoint, looks=2)
+    monkeypatch.setattr(PackedGan, "move", lambda *_: pytest.fail("it had ended"))
+    again, fates = train([1, 2], checkpoint=checkpoint, looks=2)
+    assert checkpoint.written == 1
+    for index in range(2):
+        assert torch.equal(weights(again[index]), weights(whole[index]))
+        assert fates[index].log.figures == whole_fates[index].log.figures
+        assert all(torch.equal(fates[index].looks[at], whole_fates[index].looks[at]) for at in (50, 100))
+
+
+def test_a_network_that_diverged_before_a_checkpoint_stays_out(monkeypatch, kept) -> None:
+    monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
+    models, written = generators([11, 12, 13]), kept()
+    with torch.no_grad():
+        models[1].layers[0].weight.fill_(torch.nan)
+    train([11, 12, 13], models, iterations=3, checkpoint=written)
+    resumed, fates = train([11, 12, 13], iterations=10, checkpoint=written)
+    sound, _ = train([11, 12, 13], iterations=10)
+    assert [fate.diverged for fate in fates] == [None, 1, None]
+    assert all(torch.equal(weights(resumed[index]), weights(sound[index])) for index in (0, 2))
+    assert not bool(weights(resumed[1]).any())
+
+
+class Dropping(nn.Module):
+    """A user's generator with a layer that draws from torch's global generator."""
+
+    latent_size = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)  # type: ignore[no-any-return]
+
+
+def test_what_a_users_network_draws_goes_on_too(monkeypatch, kept) -> None:
+    monkeypatch.setattr(together, "SAVED_EVERY", -1.0)
+
+    def trained(iterations: int, checkpoint: Any = None) -> Tensor:
+        with forked_torch_seed(3):
+            model = Dropping()
+            train([1], [model], iterations=iterations, checkpoint=checkpoint)
+        return weights(model)
+
+    whole, written = trained(6), kept()
+    trained(3, written)
+    assert torch.equal(trained(6, written), whole)
 
 
 @pytest.mark.parametrize("packing", [1, 3])

@@ -28,8 +28,8 @@ SHOWN = 16
 _TOLERANCE = 1e-4
 """Relative and absolute difference of answers up to which two models answer alike, on whatever machine."""
 UNSTABLE = (
-    "gives another model each time: its state differs between two builds under one seed, so that no figure of it can be "
-    "had again; draw random numbers from the global generators of torch, NumPy or Python, which are seeded"
+    "gives another model each time: its state differs between two builds under one seed, so no figure of it can be "
+    "reproduced; draw random numbers from the global generators of torch, NumPy or Python, which are seeded"
 )
 
 
@@ -61,7 +61,7 @@ def build_model(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, An
 
 
 def content_of(meta: Mapping[str, Any], used: Manifests) -> str:
-    """What names a model that was built: its state and what its building used; its answers too where that is not all."""
+    """Names a built model: its state, what building it used, and its answers where that list is incomplete."""
     if "same_as" in meta:
         return str(meta["same_as"])
     return digest([meta["state"], used.content, meta["answers"] if used.untracked() else ""])

@@ -17,6 +17,7 @@ from torch import nn
 from bench.attacks.verify import check_logits
 from bench.data.catalogue import DATA, Imported
 from bench.data.imported import materialised
+from bench.engine.unfinished import drop
 from bench.engine.work.calling import classifier, out_of_memory
 from bench.engine.work.checkpoint import FileCheckpoint
 from bench.engine.work.workplace import Workplace
@@ -26,7 +27,7 @@ from bench.randomness import derive_seed, forked_torch_seed
 from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
 from bench.training.contest import train_game
-from bench.training.together import LOOK
+from bench.training.together import LOOK, Fate
 
 Made = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 """What a job leaves: facts as JSON, and arrays by name."""
@@ -54,6 +55,7 @@ def train(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
     if RECIPES[work["recipe"]["name"]].traits.get("together"):
         (made,) = train_together(work, [work["trial"]], place)
         if isinstance(made, BenchError):
+            drop(place.outputs[0])
             raise made
         return made
     data, seed = _data(work, place), _seed(work, work["trial"])
@@ -67,45 +69,38 @@ def train(work: Mapping[str, Any], place: Workplace) -> tuple[dict[str, Any], di
 def train_together(work: Mapping[str, Any], trials: Sequence[int], place: Workplace) -> list[Made | BenchError]:
     """Train several trials of a model as one; for each what `train` would leave, or why it leaves nothing.
 
-    Unfinished trainings are kept beside the outputs, until whoever writes the records drops them. Trials that were left
-    at different iterations are trained in groups, each from where it is.
+    The training is kept in the store until whoever writes the records drops it. What was begun as a larger stack goes
+    on as that stack, and its other trials leave nothing here.
     """
     data = _data(work, place)
-    seeds = [_seed(work, trial) for trial in trials]
+    checkpoint = FileCheckpoint(place.outputs, trials)
+    seeds = [_seed(work, trial) for trial in checkpoint.stack.values()]
     models = [_untrained(work, seed, data, place) for seed in seeds]
-    checkpoints = [FileCheckpoint(output) for output in place.outputs]
-    groups: dict[int, list[int]] = {}
-    for index, checkpoint in enumerate(checkpoints):
-        kept = checkpoint.read()
-        groups.setdefault(0 if kept is None else kept[0]["iteration"], []).append(index)
-    made: dict[int, Made | BenchError] = {}
-    for done, group in enumerate(groups.values()):
+    started = time.perf_counter()
+    with forked_torch_seed(derive_seed(seeds[0], "layers")), _explained(work, data):
+        fates = train_game(
+            RECIPES[work["recipe"]["name"]],
+            work["recipe"]["options"],
+            models,
+            data,
+            seeds=seeds,
+            report=place.report,
+            checkpoint=checkpoint,
+        )
+    seconds = (time.perf_counter() - started) / len(models)
+    made = {name: _end(model, fate, seconds) for name, model, fate in zip(checkpoint.stack, models, fates, strict=True)}
+    return [made[output.name] for output in place.outputs]
 
-        def report(share: float, before: int = done) -> None:
-            place.report((before + share) / len(groups))
 
-        started = time.perf_counter()
-        with forked_torch_seed(derive_seed(seeds[group[0]], "layers")), _explained(work, data):
-            fates = train_game(
-                RECIPES[work["recipe"]["name"]],
-                work["recipe"]["options"],
-                [models[index] for index in group],
-                data,
-                seeds=[seeds[index] for index in group],
-                report=report,
-                checkpoints=[checkpoints[index] for index in group],
-            )
-        seconds = (time.perf_counter() - started) / len(group)
-        for index, fate in zip(group, fates, strict=True):
-            if fate.diverged is None:
-                facts, weights = _made(models[index], fate.log.figures, seconds)
-                made[index] = facts, weights | {f"{LOOK}{at}": seen.numpy() for at, seen in fate.looks.items()}
-            else:
-                made[index] = ModelError(
-                    f"training diverged: at iteration {fate.diverged} some weights were NaN or infinite; "
-                    f"lower the learning rate"
-                )
-    return [made[index] for index in range(len(trials))]
+def _end(model: nn.Module, fate: Fate, seconds: float) -> Made | BenchError:
+    """What a trial of a stack leaves, or why it leaves nothing."""
+    if fate.diverged is not None:
+        return ModelError(
+            f"training diverged: at iteration {fate.diverged} some weights were NaN or infinite; "
+            f"lower the learning rate"
+        )
+    facts, weights = _made(model, fate.log.figures, seconds)
+    return facts, weights | {f"{LOOK}{at}": seen.numpy() for at, seen in fate.looks.items()}
 
 
 def _seed(work: Mapping[str, Any], trial: int) -> int:
