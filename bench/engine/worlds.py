@@ -23,7 +23,7 @@ from bench.manifest.digests import Digests
 from bench.manifest.entries import Manifests
 from bench.manifest.making import Component, Surroundings, make
 from bench.manifest.modules import Resolver, closure, owner_of
-from bench.manifest.recorder import RECORDER, Observed, Status, status_of
+from bench.manifest.recorder import ALL_VARIABLES, RECORDER, Observed, Status, status_of
 from bench.manifest.roots import Roots, below, installed_folders, library_folders
 
 
@@ -192,7 +192,7 @@ def _is_stale(world: World) -> bool:
         seen |= {path: status for path, status in observed.files.items() if path not in observed.made}
         if any(os.path.lexists(path) for path in observed.absent - observed.made):
             return True
-        if any(os.environ.get(name) != value for name, value in observed.variables.items()):
+        if any(os.environ.get(name) != value for name, value in observed.variables.items() if name != ALL_VARIABLES):
             return True
     for path, status in seen.items():
         try:

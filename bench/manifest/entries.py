@@ -26,6 +26,8 @@ class Kind(StrEnum):
     """A path that was looked for and not found."""
     PRESENT = "present"
     """A path that was looked at and not opened: ``file`` or ``folder``."""
+    STATUS = "status"
+    """A file whose status was asked for: its size and the time of its last change."""
     LISTING = "listing"
     """A folder whose names were listed: their digest, then names that the job made itself."""
     TREE = "tree"

@@ -10,6 +10,7 @@ from bench.manifest.digests import PYTHON, Digests
 from bench.manifest.distributions import forget
 from bench.manifest.entries import Entry, Kind, Manifests
 from bench.manifest.modules import Module, Resolver
+from bench.manifest.recorder import ALL_VARIABLES, OF_BENCH
 from bench.manifest.roots import Roots
 
 UNSET = "unset"
@@ -61,7 +62,7 @@ class Holding:
         if kind is Kind.MODULE:
             return where(self._resolver.find(name), self.roots)
         if kind is Kind.VARIABLE:
-            return value_digest(os.environ.get(name))
+            return all_variables() if name == ALL_VARIABLES else value_digest(os.environ.get(name))
         if kind is Kind.DISTRIBUTION:
             return self.digests.distribution(name)
         if kind is Kind.PYTHON:
@@ -73,6 +74,8 @@ class Holding:
             return self.digests.file(path)
         if kind is Kind.SOURCE:
             return self.digests.source(path)
+        if kind is Kind.STATUS:
+            return status_now(path)
         if kind is Kind.TREE:
             return self.digests.tree(path)
         if kind is Kind.LISTING:
@@ -91,12 +94,31 @@ def where(module: Module | None, roots: Roots) -> str:
         return "python" if module.path or not module.folders else "namespace"
     if module.owner == "distribution" and module.distribution is not None:
         return f"distribution {module.distribution.name}"
-    return roots.portable(module.path) if module.path else " ".join(map(roots.portable, module.folders))
+    return roots.portable(module.path) if module.path else " ".join(dict.fromkeys(map(roots.portable, module.folders)))
 
 
 def value_digest(value: str | None) -> str:
     """What a manifest keeps of an environment variable: it may be a secret."""
     return UNSET if value is None else digest(["variable", value])
+
+
+def all_variables() -> str:
+    """What a manifest keeps of the names of all environment variables."""
+    return digest(["variables", sorted(set(os.environ) - OF_BENCH)])
+
+
+def said_status(size: int, changed: int) -> str:
+    """What a manifest keeps of a file's status."""
+    return f"{size} bytes, changed at {changed} ns"
+
+
+def status_now(path: str) -> str | None:
+    """A file's status as a manifest keeps it; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return said_status(found.st_size, found.st_mtime_ns)
 
 
 def said(entry: Entry, then: str, now: str | None) -> str:
@@ -105,6 +127,8 @@ def said(entry: Entry, then: str, now: str | None) -> str:
     place = name.removeprefix("work:")
     if kind is Kind.MODULE:
         return f"import {name} finds another file"
+    if kind is Kind.VARIABLE and name == ALL_VARIABLES:
+        return "other environment variables are set"
     if kind is Kind.VARIABLE:
         if UNSET in (then, now):
             return f"the environment variable {name} {'was not set' if then == UNSET else 'is not set any more'}"

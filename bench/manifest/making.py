@@ -12,9 +12,9 @@ from bench.errors import BenchError
 from bench.manifest.digests import PYTHON, Digests
 from bench.manifest.distributions import with_requirements
 from bench.manifest.entries import Entry, Kind, Manifest
-from bench.manifest.holding import value_digest, where
+from bench.manifest.holding import all_variables, said_status, value_digest, where
 from bench.manifest.modules import Closure, Module, Resolver, closure
-from bench.manifest.recorder import Observed, Status, status_of
+from bench.manifest.recorder import ALL_VARIABLES, Observed, Status, status_of
 from bench.manifest.roots import Roots
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -177,6 +177,9 @@ class _Maker:
             if now != stamp and not own and not self._hidden_inside(path):
                 raise _changed(path)
             self.at(Kind.LISTING, path, "\0".join([str(self.around.digests.listing(path, made)), *made]))
+        for path, status in seen.measured.items():
+            if path not in seen.made and path not in seen.written:
+                self.at(Kind.STATUS, path, said_status(status[2], status[3]))
         for path in seen.present - seen.made - set(seen.files) - set(seen.listed) - set(seen.written):
             if os.path.exists(path):
                 self.at(Kind.PRESENT, path, "folder" if os.path.isdir(path) else "file")
@@ -209,7 +212,7 @@ class _Maker:
     def variables(self) -> None:
         """Environment variables that were read."""
         for name, value in self.observed.variables.items():
-            self.add(Kind.VARIABLE, name, value_digest(value))
+            self.add(Kind.VARIABLE, name, all_variables() if name == ALL_VARIABLES else value_digest(value))
 
     def named(self, texts: Iterable[str]) -> None:
         """Files and folders that texts name; a folder counts whole, unless files in it were seen being used."""

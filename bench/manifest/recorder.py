@@ -48,7 +48,24 @@ _SILENT = (
 """Library code that starts processes, opens connections and writes caches of its own, which change no result."""
 _SOURCES = ("/linecache.py", "/inspect.py", "/tokenize.py", "/traceback.py")
 """Library code that opens a module's source to show it."""
+_ABOUT_PATHS = (
+    "/genericpath.py",
+    "/posixpath.py",
+    "/pathlib.py",
+    "/pathlib/__init__.py",
+    "/pathlib/_local.py",
+    "/os.py",
+)
+_PRESENCE = {
+    "exists", "lexists", "isfile", "isdir", "islink", "ismount", "is_file", "is_dir", "is_symlink", "is_mount", "samefile",
+    "resolve", "realpath", "_joinrealpath",
+}  # fmt: skip
+"""Functions of the library that look at a path and tell only whether it is there, and of what kind."""
+ALL_VARIABLES = "*"
+"""Stands for the names of all environment variables."""
 _NEVER = ("/proc/", "/sys/", "/dev/")
+OF_BENCH = {"GOMP_SPINCOUNT", "PYTHONPATH", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST"}
+"""Variables that bench or the shell set anew for each process."""
 _PLACES = {"HOME", "TMPDIR", "TEMP", "TMP", "PWD", "TERM", "COLUMNS", "LINES", "USERPROFILE"}
 """Variables that libraries read to find folders and terminals; they count where a user's code reads them itself."""
 
@@ -69,6 +86,7 @@ class Observed:
         made: Paths that were made.
         absent: Paths that were looked for and not found.
         present: Paths that were looked at.
+        measured: Paths whose size and time were asked for, with their status.
         listed: Folders that were listed, with the digest of their names when first listed.
         variables: Environment variables that were read, with the values they had.
         modules: Names that were imported by calls.
@@ -81,6 +99,7 @@ class Observed:
     made: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
     present: set[str] = field(default_factory=set)
+    measured: dict[str, Status] = field(default_factory=dict)
     listed: dict[str, int] = field(default_factory=dict)
     variables: dict[str, str | None] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
@@ -233,9 +252,17 @@ class Recorder:
         elif path is None or self._leaves_out(path):
             return
         elif event == "open":
-            self._opens(label, path, arguments[2], shown=_passes_through(frame, _SOURCES, depth=3))
+            self._opens(label, path, arguments[2], shown=self._is_shown(frame))
         elif event in ("os.listdir", "os.scandir"):
             self._lists(label, path)
+
+    def _is_shown(self, frame: FrameType | None) -> bool:
+        """Whether a module's source is opened to be shown, in a warning or to be compiled, and not for its text."""
+        if not _passes_through(frame, _SOURCES, depth=3):
+            return False
+        while frame is not None and self._kind(frame.f_code.co_filename) == "python":
+            frame = frame.f_back
+        return frame is None or self._kind(frame.f_code.co_filename) != "user"
 
     def opened(self, given: Any) -> None:
         """A reader that raises no event is about to open a file."""
@@ -287,14 +314,31 @@ class Recorder:
         else:
             self._note(label, "written", path, found)
 
-    def looked(self, given: Any, *, found: bool) -> None:
-        """Somebody asked whether a path is there."""
+    def looked(self, given: Any, *, found: Any) -> None:
+        """Somebody asked for the status of a path.
+
+        Args:
+            given: The path.
+            found: Its status; True or False where it was only asked whether it is there.
+        """
         if not self.active:
             return
         with self.quiet(), suppress(OSError, ValueError, TypeError):
-            label, path = self._owner(sys._getframe(2)), _absolute(given)
-            if label is not None and path is not None and not self._leaves_out(path):
-                self._note(label, "present" if found else "absent", path, None)
+            frame = sys._getframe(2)
+            label, path = self._owner(frame), _absolute(given)
+            if label is None or path is None or self._leaves_out(path):
+                return
+            self._note(label, "present" if found else "absent", path, None)
+            if isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode) and self._wants_status(frame):
+                self._note(label, "measured", path, status_of(found))
+
+    def _wants_status(self, frame: FrameType | None) -> bool:
+        """Whether a user's code asked for a status itself, and not only whether a path is there."""
+        while frame is not None and frame.f_code.co_filename.endswith(_ABOUT_PATHS):
+            if frame.f_code.co_name in _PRESENCE:
+                return False
+            frame = frame.f_back
+        return frame is not None and self._kind(frame.f_code.co_filename) == "user"
 
     def read_variable(self, name: str, value: str | None) -> None:
         """An environment variable was read."""
@@ -303,7 +347,12 @@ class Recorder:
         with self.quiet():
             frame = sys._getframe(2)
             label = self._owner(frame)
-            if label is None or name in self._set_here or (name in _PLACES and not self._asked_by_user(frame)):
+            if (
+                label is None
+                or name in self._set_here
+                or name in OF_BENCH
+                or (name in _PLACES and not self._asked_by_user(frame))
+            ):
                 return
             self._note(label, "variables", name, value)
 
@@ -320,7 +369,7 @@ class Recorder:
             frame = sys._getframe(2)
             label = self._owner(frame)
             if label is not None and not _passes_through(frame, ("/subprocess.py", *_SILENT)):
-                self._note(label, "untracked", "reads all environment variables at once", None)
+                self._note(label, "variables", ALL_VARIABLES, None)
 
     def imported(self, name: str) -> None:
         """A module was imported, or looked for, by a call."""
@@ -494,7 +543,7 @@ def _watch_status(recorder: Recorder) -> None:
             except NotADirectoryError:
                 recorder.looked(path, found=False)
                 raise
-            recorder.looked(path, found=result is not False)
+            recorder.looked(path, found=result)
             return result
 
         look.__name__, look.__doc__ = function.__name__, function.__doc__

@@ -51,8 +51,8 @@ class Roots:
     """The folders that paths of a manifest begin at, first match first.
 
     Attributes:
-        named: Absolute folders by name: ``work`` (the working folder), ``suite``, ``path0``, ... (entries of the
-            import path), ``site0``, ... (folders of installed packages), ``home``.
+        named: Names with absolute folders: ``work`` (the working folder), ``suite``, ``path`` (each entry of the import
+            path), ``site`` (each folder of installed packages), ``python``, ``home``.
     """
 
     named: tuple[tuple[str, str], ...]
@@ -72,8 +72,8 @@ class Roots:
         prefixes = (*installed, *library_folders(), *_distinct([sys.prefix, sys.base_prefix]))
         entries = dict.fromkeys(os.path.abspath(entry or work) for entry in sys.path)
         own = [entry for entry in entries if entry != work and not below(entry, prefixes)]
-        named += [(f"path{number}", entry) for number, entry in enumerate(own)]
-        named += [(f"site{number}", entry) for number, entry in enumerate(installed)]
+        named += [("path", entry) for entry in own]
+        named += [("site", entry) for entry in installed]
         named += [("python", folder) for folder in library_folders()[:1]]
         home = os.path.expanduser("~")
         return cls(tuple([*named, ("home", home)] if os.path.isabs(home) and home != os.sep else named))
@@ -92,7 +92,7 @@ class Roots:
         return path
 
     def locate(self, portable: str) -> str | None:
-        """The absolute path of ``root:rest`` here; None where there is no such root.
+        """The absolute path of ``root:rest`` here, in the first root of that name that has it; None without such a root.
 
         >>> Roots((("work", "/x"),)).locate("work:c/d")
         '/x/c/d'
@@ -100,5 +100,6 @@ class Roots:
         if portable.startswith(os.sep):
             return portable
         name, _, rest = portable.partition(":")
-        folder = dict(self.named).get(name)
-        return None if folder is None else folder if rest == "." else os.path.join(folder, rest)
+        folders = [folder for own, folder in self.named if own == name]
+        paths = [folder if rest == "." else os.path.join(folder, rest) for folder in folders]
+        return next((path for path in paths if len(paths) == 1 or os.path.exists(path)), paths[0] if paths else None)

@@ -24,8 +24,8 @@ _DEEPEST = 60
 def state_digest(model: Any) -> str:
     """32 hexadecimal digits that name the state of a model or of any other callable.
 
-    Parameters, buffers, plain attributes of every submodule, the order of submodules, and code, defaults and closures of
-    functions count; of a TorchScript program, its code and tensors.
+    Parameters, buffers, plain attributes of every submodule, the order of submodules, and the code, defaults and
+    closures of functions count; of a TorchScript program, its code and tensors.
 
     >>> one, other = nn.Linear(2, 2), nn.Linear(2, 2)
     >>> _ = other.load_state_dict(one.state_dict())
