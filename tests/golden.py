@@ -1,4 +1,4 @@
-"""What each component does on a tiny fixed case. `python tests/golden.py` writes tests/golden.json anew.
+"""What each component does on a tiny fixed case. `python -m tests.golden` writes tests/golden.json anew.
 
 Do that only together with a higher `version` in the catalogue of the component that changed: the version is part of
 every key, so that stored outcomes of the old behaviour are not taken for the new one's.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,12 @@ from torch import Tensor
 from bench.attacks.attack import create
 from bench.attacks.catalogue import ATTACKS
 from bench.attacks.draws import Draws
+from bench.audit.catalogue import CHECKS
+from bench.catalogue import Catalogue
 from bench.data import DATA, load_named
+from bench.defenses.around import defended
+from bench.defenses.catalogue import DEFENSES
+from bench.defenses.stage import substituting
 from bench.metrics.catalogue import METRICS
 from bench.metrics.classification import Outcomes
 from bench.metrics.measured import Measured
@@ -31,6 +36,8 @@ from bench.randomness import forked_torch_seed
 from bench.training.catalogue import RECIPES
 from bench.training.common import TrainingData
 from bench.training.contest import train_game
+from tests.golden_audit import check_figures, check_version, rescue_figures, rescue_version
+from tests.golden_masks import scattered
 
 FILE = Path(__file__).with_suffix(".json")
 Figures = dict[str, Any]
@@ -175,21 +182,60 @@ def data_figures(name: str) -> Figures:
     }  # type: ignore[union-attr]
 
 
-CASES: dict[str, tuple[Any, Callable[[str], Figures]]] = {
-    "attacks": (ATTACKS, attack_figures),
-    "data": (DATA, data_figures),
-    "metrics": (METRICS, metric_figures),
-    "models": (MODELS, model_figures),
-    "recipes": (RECIPES, recipe_figures),
+def defense_figures(name: str) -> Figures:
+    """Answers of a network with a defence around it at each pass, and how long the gradient is that it lets through."""
+    weights, x, options = scattered(4, 144) - 0.5, waves(2, 1, 12, 12), DEFENSES[name].options().model_dump()
+    gradients = {}
+    for declared in [True, False] if "declared" in options else [None]:
+        given = options if declared is None else {**options, "declared": declared}
+        model = defended(lambda x: (x - 0.6).flatten(1) @ weights.T, name, given)
+        for over in (True, False):
+            point = x.clone().requires_grad_()
+            with forked_torch_seed(3), substituting(over):
+                passes = [model(point) for _ in range(3)]
+            sums = [answers[:, :2].sum() for answers in passes if answers.requires_grad]
+            lengths = [float(torch.autograd.grad(each, point)[0].double().norm()) for each in sums]
+            gradients[f"declared: {declared}, stepped over: {over}"] = lengths
+    return {"answers": [answers.flatten().tolist() for answers in passes], "gradients": gradients}
+
+
+class Kind(NamedTuple):
+    """Components of one kind.
+
+    Attributes:
+        names: The components.
+        version: What names the behaviour of one in a key.
+        figures: What one does.
+    """
+
+    names: Iterable[str]
+    version: Callable[[str], Figures]
+    figures: Callable[[str], Figures]
+
+
+def of_catalogue(catalogue: Catalogue, figures: Callable[[str], Figures]) -> Kind:
+    """Components that are named by their version alone."""
+    return Kind(catalogue, lambda name: {"version": catalogue[name].version}, figures)
+
+
+KINDS = {
+    "attacks": of_catalogue(ATTACKS, attack_figures),
+    "data": of_catalogue(DATA, data_figures),
+    "metrics": of_catalogue(METRICS, metric_figures),
+    "models": of_catalogue(MODELS, model_figures),
+    "recipes": of_catalogue(RECIPES, recipe_figures),
+    "defenses": of_catalogue(DEFENSES, defense_figures),
+    "checks": Kind(CHECKS, check_version, check_figures),
+    "audit": Kind(["rescue"], rescue_version, rescue_figures),
 }
 
 
-def all_figures() -> dict[str, dict[str, Any]]:
+def all_figures() -> dict[str, Figures]:
     """Version and figures of every component."""
     return {
-        f"{kind}/{name}": {"version": catalogue[name].version, "figures": compute(name)}
-        for kind, (catalogue, compute) in CASES.items()
-        for name in catalogue
+        f"{kind}/{name}": {**of.version(name), "figures": of.figures(name)}
+        for kind, of in KINDS.items()
+        for name in of.names
     }
 
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location("golden", Path(__file__).with_name("golden.py"))
-assert _spec is not None
-assert _spec.loader is not None
-golden = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(golden)
+from tests import golden
 
 STORED: dict[str, Any] = json.loads(golden.FILE.read_text())
-ALL = [(kind, name) for kind, (catalogue, _) in golden.CASES.items() for name in catalogue]
+ALL = [(kind, name) for kind, of in golden.KINDS.items() for name in of.names]
 
 
 def same(found: Any, stored: Any) -> bool:
@@ -33,12 +27,12 @@ def same(found: Any, stored: Any) -> bool:
 
 @pytest.mark.parametrize(("kind", "name"), ALL, ids=[f"{kind}/{name}" for kind, name in ALL])
 def test_behaviour_is_that_of_the_declared_version(kind, name) -> None:
-    catalogue, compute = golden.CASES[kind]
-    again = "run `python tests/golden.py` and commit tests/golden.json"
+    again = "run `python -m tests.golden` and commit tests/golden.json"
     assert f"{kind}/{name}" in STORED, f"a new component: {again}"
-    stored = STORED[f"{kind}/{name}"]
-    assert stored["version"] == catalogue[name].version, f"the version was raised: {again}"
-    assert same(compute(name), stored["figures"]), f"behaviour changed: raise the version of {name}, then {again}"
+    stored, of = dict(STORED[f"{kind}/{name}"]), golden.KINDS[kind]
+    figures = stored.pop("figures")
+    assert stored == of.version(name), f"a version was raised: {again}"
+    assert same(of.figures(name), figures), f"behaviour changed: raise the version of {name}, then {again}"
 
 
 def test_nothing_is_stored_that_is_gone() -> None:

@@ -7,6 +7,11 @@ from bench.catalogue import Catalogue, Component, Options
 QUICK, FULL = ("quick", "full"), ("full",)
 """The levels of audit that a check belongs to."""
 
+RESCUE_VERSION = 7
+"""Raised when the behaviour of the rescue changes (`bench.audit.rescue`); part of the keys of its jobs."""
+RESCUE_USES = ("autoattack", "square", "l1-apgd", "pgd")
+"""The attacks that the rescue runs; their versions are part of the same keys."""
+
 CHECKS = Catalogue(
     "check",
     Component(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.attacks.catalogue import ATTACKS
-from bench.audit.catalogue import checks_of
+from bench.audit.catalogue import RESCUE_USES, RESCUE_VERSION, checks_of
 from bench.catalogue import Component
 from bench.suite.inputs import Input, together
 from bench.suite.jobs import CHUNK, AuditCell, Cell
@@ -166,7 +166,7 @@ class Auditing:
         proven = self.several([self.made_for(other) for other in others], optional=True)
         eyes = together([*surrogates, proven], {"models": [surrogate.work for surrogate in surrogates]}, optional=True)
         eyes = eyes._replace(identity=[others, eyes.identity], work={**eyes.work, **proven.work})
-        uses = {name: ATTACKS[name].version for name in ("autoattack", "square", "l1-apgd", "pgd")}
+        made_with = {"version": RESCUE_VERSION, "uses": {name: ATTACKS[name].version for name in RESCUE_USES}}
         verified = []
         first, end = self.shared["start"], self.shared["stop"]
         for index, start in enumerate(range(first, end, CHUNK)):
@@ -180,7 +180,7 @@ class Auditing:
                 **self.aims(jobs[:1]),
             }
             stop = min(start + CHUNK, end)
-            shared = {**self.shared, "start": start, "stop": stop, "first": first, "version": 7, "uses": uses}
+            shared = {**self.shared, "start": start, "stop": stop, "first": first, **made_with}
             place = f"{self.name}/{model}/{trial}"
             weight = 500.0 * (stop - start) / CHUNK
             crafted = self.planner.job(
