@@ -15,19 +15,57 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.engine.ledger import Ledger
 from bench.engine.progress import listener_for
 from bench.engine.state import JobState
-from bench.engine.store import pack, read_record, write_whole
+from bench.engine.store import Store, pack, read_record, write_whole
 from bench.errors import BenchError
+from bench.hashing import digest
 from bench.models import zoo
+from bench.planning import current_plan
 from bench.runner import run
 from bench.suite.check import read
+from bench.suite.jobs import resolve
 
+REKEY = "--rekey"
 FOR_A_GPU = frozenset({"pacgan_grid", "stacked_mnist"})
 """Suites whose models are not all in the zoo: their papers' full protocols."""
 
 TRAINED_LIVE = {"mode_collapse": "ring-"}
 """How the names begin of a suite's models that each run trains anew, in a minute or so."""
+
+
+def rekey(suites: Sequence[str], *, folder: Path = zoo.FOLDER) -> int:
+    """Put the weights under the keys of this version, where only the form of keys has changed: nothing is trained.
+
+    Args:
+        suites: Suite files.
+        folder: Where the zoo is.
+
+    Returns:
+        How many weights have another key now.
+    """
+    index: dict[str, dict[str, str | int]] = json.loads((folder / "index.json").read_text())
+    moved = 0
+    for file in suites:
+        suite = read(file)
+        ledger = Ledger(Store(folder / "none"))
+        plan = current_plan(suite, ledger, "cpu").plan
+        for job in plan.jobs.values():
+            if job.kind != "train":
+                continue
+            if any(other not in ledger.states for other in job.awaited):
+                continue
+            contents = {other: ledger.states[other].content for other in job.awaited}
+            before = digest({"kind": "train", "identity": resolve(job.identity, contents)})
+            key = ledger.key(job)
+            if before in index:
+                index[key] = index.pop(before)
+                moved += 1
+            if key in index:
+                ledger.states[job.id] = JobState("ok", key, content=str(index[key]["content"]))
+    write_whole(folder / "index.json", (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
+    return moved
 
 
 def build(suites: Sequence[str], *, store: Path | None = None, folder: Path = zoo.FOLDER) -> dict[str, str]:
@@ -86,5 +124,8 @@ def _entry(folder: Path, state: JobState, model: str, trial: int) -> dict[str, s
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == [REKEY]:
+        print(f"{rekey(sys.argv[2:])} weights have another key now")
+        sys.exit()
     for made in build(sys.argv[1:]).values():
         print(made)

@@ -15,7 +15,7 @@ from bench.manifest.entries import Manifests
 from bench.manifest.holding import Holding
 from bench.manifest.roots import Roots
 from bench.models import zoo
-from bench.suite.jobs import Job, resolve
+from bench.suite.jobs import VERSIONS, Job, resolve
 
 FORMAT = 1
 """Version of identities; part of every key."""
@@ -54,7 +54,12 @@ class Ledger:
     def key(self, job: Job) -> str:
         """The content address of a job whose inputs are known: a hash of all that the suite names of it."""
         contents = {other: self.states[other].content for other in job.awaited}
-        identity = {"format": FORMAT, "kind": job.kind, "identity": resolve(job.identity, contents)}
+        identity = {
+            "format": FORMAT,
+            "kind": job.kind,
+            "version": VERSIONS[job.kind],
+            "identity": resolve(job.identity, contents),
+        }
         # through JSON, so that a tuple and a list, or 1 and 1.0 as written by JSON, cannot tell keys apart
         return digest(json.loads(json.dumps(identity)))
 

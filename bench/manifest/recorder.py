@@ -53,12 +53,11 @@ _ABOUT_PATHS = (
     "/posixpath.py",
     "/pathlib.py",
     "/pathlib/__init__.py",
-    "/pathlib/_local.py",
     "/os.py",
 )
 _PRESENCE = {
-    "exists", "lexists", "isfile", "isdir", "islink", "ismount", "is_file", "is_dir", "is_symlink", "is_mount", "samefile",
-    "resolve", "realpath", "_joinrealpath",
+    "exists", "lexists", "isfile", "isdir", "islink", "ismount", "is_file", "is_dir", "is_symlink", "is_mount",
+    "samefile", "resolve", "realpath", "_joinrealpath",
 }  # fmt: skip
 """Functions of the library that look at a path and tell only whether it is there, and of what kind."""
 ALL_VARIABLES = "*"

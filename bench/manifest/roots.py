@@ -92,7 +92,7 @@ class Roots:
         return path
 
     def locate(self, portable: str) -> str | None:
-        """The absolute path of ``root:rest`` here, in the first root of that name that has it; None without such a root.
+        """The absolute path of ``root:rest`` here, in the first root of that name that has it; None for no root.
 
         >>> Roots((("work", "/x"),)).locate("work:c/d")
         '/x/c/d'

@@ -8,6 +8,14 @@ from typing import Any
 
 CHUNK = 500
 """Samples of one attack job at the most."""
+VERSIONS = {
+    "data": 1, "build": 1, "train": 1, "attack": 1, "verify": 1, "score": 1, "redirect": 1, "inspect": 1, "sample": 1,
+    "measure": 1, "audit": 1, "rescue": 1,
+}  # fmt: skip
+"""Versions of what the kinds of jobs do beside their components, such as verifying, sharing radii, splitting samples.
+
+Part of every key: raised when the same inputs give another result.
+"""
 
 
 @dataclass(frozen=True)
