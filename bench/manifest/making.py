@@ -137,6 +137,8 @@ class _Maker:
             self.add(Kind.MODULE, name, where(None, self.around.roots))
         for path in self.observed.sources:
             self._text(path)
+        for path in self.observed.code:
+            self.at(Kind.FILE, path, str(self.around.digests.file(path)))
         for name in with_requirements(distributions):
             self.add(Kind.DISTRIBUTION, name, str(self.around.digests.distribution(name)))
 
@@ -162,12 +164,14 @@ class _Maker:
         seen = self.observed
         for path, status in [*seen.files.items(), *((path, None) for path in self.around.mapped)]:
             self._file(path, status)
-        for path in seen.absent - seen.made:
+        for path in filter(self._found, seen.absent):
             if os.path.lexists(path) and path not in seen.written:
                 raise _changed(path)
             if not os.path.lexists(path):
                 self.at(Kind.ABSENT, path, "")
         for path, stamp in seen.listed.items():
+            if not self._found(path):
+                continue
             made = sorted(os.path.basename(each) for each in seen.made if os.path.dirname(each) == path)
             own = made or any(os.path.dirname(each) == path for each in seen.written)
             try:
@@ -178,11 +182,16 @@ class _Maker:
                 raise _changed(path)
             self.at(Kind.LISTING, path, "\0".join([str(self.around.digests.listing(path, made)), *made]))
         for path, status in seen.measured.items():
-            if path not in seen.made and path not in seen.written:
+            if self._found(path) and path not in seen.written:
                 self.at(Kind.STATUS, path, said_status(status[2], status[3]))
-        for path in seen.present - seen.made - set(seen.files) - set(seen.listed) - set(seen.written):
+        for path in set(filter(self._found, seen.present)) - set(seen.files) - set(seen.listed) - set(seen.written):
             if os.path.exists(path):
                 self.at(Kind.PRESENT, path, "folder" if os.path.isdir(path) else "file")
+
+    def _found(self, path: str) -> bool:
+        """Whether a path was there before the component made anything of it, or of a folder above it."""
+        made = self.observed.made
+        return not made or (path not in made and not any(parent in made for parent in _parents(path)))
 
     def _hidden_inside(self, folder: str) -> bool:
         """Whether bench itself writes below a folder, so that its time says nothing."""
@@ -190,7 +199,7 @@ class _Maker:
 
     def _file(self, path: str, status: Status | None) -> None:
         seen = self.observed
-        if path in seen.made:
+        if not self._found(path):
             return
         try:
             now: Status | None = status_of(os.stat(path))
@@ -246,6 +255,13 @@ class _Maker:
                 self.add(Kind.VARIABLE, text, value_digest(os.environ.get(text)))
             else:
                 self.at(Kind.ABSENT, path, "")
+
+
+def _parents(path: str) -> Iterator[str]:
+    """The folders above a path."""
+    while (parent := os.path.dirname(path)) != path:
+        yield parent
+        path = parent
 
 
 def _holds(folder: str, path: str) -> bool:

@@ -87,11 +87,22 @@ def _spec(name: str, search: list[str] | None, path: Sequence[str] | None) -> im
         try:
             along = path if search is None and finder is importlib.machinery.PathFinder else search
             spec = find(name, along)
+        except KeyError:  # a namespace package inside one that is not imported
+            return _namespace(name, search or [])
         except Exception:  # a finder of somebody's that cannot: an import would end here as well
             return None
         if spec is not None:
             return spec  # type: ignore[no-any-return]
     return None
+
+
+def _namespace(name: str, search: Sequence[str]) -> importlib.machinery.ModuleSpec | None:
+    """The spec of a namespace package below others."""
+    folders = [os.path.join(folder, name.rpartition(".")[2]) for folder in search]
+    found = [folder for folder in folders if os.path.isdir(folder)]
+    spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = found
+    return spec if found else None
 
 
 def owner_of(path: str) -> tuple[Owner, Distribution | None]:

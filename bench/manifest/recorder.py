@@ -80,7 +80,8 @@ class Observed:
 
     Attributes:
         files: Files that were opened for reading, with their status when first opened.
-        sources: Files of source that were opened to be shown.
+        sources: Files of source that were imported, or opened to be shown.
+        code: Files of bytecode that were imported without a source.
         written: Files that were opened for writing, with their status before; None where there was none.
         made: Paths that were made.
         absent: Paths that were looked for and not found.
@@ -94,6 +95,7 @@ class Observed:
 
     files: dict[str, Status] = field(default_factory=dict)
     sources: set[str] = field(default_factory=set)
+    code: set[str] = field(default_factory=set)
     written: dict[str, Status | None] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
@@ -240,6 +242,9 @@ class Recorder:
     def _reads(self, event: str, arguments: tuple[Any, ...], frame: FrameType | None) -> None:
         if event == "open" and isinstance(arguments[0], int):
             return
+        if event == "open" and _is_import(frame):
+            self._imports(_absolute(arguments[0]))
+            return
         label = self._owner(frame)
         if label is None:
             return
@@ -255,6 +260,13 @@ class Recorder:
         elif event in ("os.listdir", "os.scandir"):
             self._lists(label, path)
 
+    def _imports(self, path: str | None) -> None:
+        """Python reads the code of a module; where it is a user's, it counts as its source."""
+        label = self._labels[-1] if self._labels else self._default
+        source = "" if path is None else _source_of(path)
+        if source and self._kind(source) == "user":
+            self._note(label, "sources" if source.endswith(".py") else "code", source, None)
+
     def _is_shown(self, frame: FrameType | None) -> bool:
         """Whether a module's source is opened to be shown, in a warning or to be compiled, and not for its text."""
         if not _passes_through(frame, _SOURCES, depth=3):
@@ -263,14 +275,14 @@ class Recorder:
             frame = frame.f_back
         return frame is None or self._kind(frame.f_code.co_filename) != "user"
 
-    def opened(self, given: Any) -> None:
+    def opened(self, given: Any, flags: int = os.O_RDONLY) -> None:
         """A reader that raises no event is about to open a file."""
         if not self.active:
             return
         with self.quiet(), suppress(OSError, ValueError, TypeError):
             label, path = self._owner(sys._getframe(2)), _absolute(given)
             if label is not None and path is not None and not self._leaves_out(path):
-                self._opens(label, path, os.O_RDONLY, shown=False)
+                self._opens(label, path, flags, shown=False)
 
     def _opens(self, label: str, path: str, flags: int, *, shown: bool) -> None:
         writes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND))
@@ -480,6 +492,15 @@ def _absolute(given: Any) -> str | None:
     return os.path.realpath(absolute) if "/../" in absolute or absolute.endswith("/..") else os.path.normpath(absolute)
 
 
+def _is_import(frame: FrameType | None) -> bool:
+    """Whether Python's import reads the code of a module."""
+    while frame is not None and frame.f_code.co_filename.startswith(_MACHINERY):
+        if frame.f_code.co_name == "get_code":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _source_of(path: str) -> str:
     """The source that bytecode in a cache was made from; any other path as it is."""
     folder, name = os.path.split(path)
@@ -548,6 +569,18 @@ def _watch_status(recorder: Recorder) -> None:
         look.__name__, look.__doc__ = function.__name__, function.__doc__
         return look
 
+    start = os.open
+
+    def open_at(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if dir_fd is None:
+            return start(path, flags, mode)
+        if recorder.active:  # the audit event does not say which folder the path begins at
+            folder = _absolute(dir_fd)
+            recorder.opened(os.path.join(folder, os.fsdecode(path)) if folder else path, flags)
+        with recorder.quiet():
+            return start(path, flags, mode, dir_fd=dir_fd)
+
+    os.open = open_at
     os.stat, os.lstat, os.access = watched(os.stat), watched(os.lstat), watched(os.access)
 
 
