@@ -7,6 +7,7 @@ its distribution. Children that are forked, such as the workers of a data loader
 
 from __future__ import annotations
 
+import importlib.machinery
 import json
 import os
 import stat
@@ -140,6 +141,7 @@ class Recorder:
         _watch_environment(self)
         _watch_status(self)
         _watch_processes(self)
+        _read_sources(self)
         from bench.manifest.readers import watch_readers
 
         watch_readers(self)
@@ -523,6 +525,23 @@ def _passes_through(frame: FrameType | None, places: tuple[str, ...], depth: int
             return True
         frame, depth = frame.f_back, depth - 1
     return False
+
+
+def _read_sources(recorder: Recorder) -> None:
+    """Let modules of users be compiled from their sources.
+
+    Bytecode counts as current where size and time of its source, in whole seconds, are equal: an edit within a second
+    of the last import would run the old code, under the digest of the new one.
+    """
+    loader = importlib.machinery.SourceFileLoader
+    stats = loader.path_stats
+
+    def path_stats(self: Any, path: str) -> Any:
+        if (recorder._labels or recorder._default) and recorder._kind(os.path.abspath(path)) == "user":
+            raise OSError("bytecode of users' modules is not used")
+        return stats(self, path)
+
+    loader.path_stats = path_stats  # type: ignore[method-assign]
 
 
 def _watch_environment(recorder: Recorder) -> None:

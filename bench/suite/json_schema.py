@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -163,17 +164,32 @@ def _use(noun: str, entries: Iterable[Component]) -> Schema:
     """One use of a component: its name, or its name with options and perhaps a label."""
     entries = list(entries)
     named = {entry.name: {"anyOf": [{"$ref": f"#/$defs/{_key(noun, entry)}"}, {"type": "null"}]} for entry in entries}
-    with_options: Schema = {
+    label = {"type": "string", "pattern": f"^{schema.NAME}$"}
+    ours: Schema = {
         "type": "object",
-        "properties": {**named, "as": {"type": "string", "pattern": f"^{schema.NAME}$"}},
+        "properties": {**named, "as": label},
+        "additionalProperties": False,
+        **_beside(["as"]),
+    }
+    yours: Schema = {
+        "type": "object",
+        "properties": {"as": label, "uses": {"type": "array", "items": {"type": "string", "minLength": 1}}},
         "patternProperties": {_IMPORTED["pattern"]: {"type": ["object", "null"]}},
         "additionalProperties": False,
-        "minProperties": 1,
-        "if": {"required": ["as"]},
-        "then": {"minProperties": 2, "maxProperties": 2},
-        "else": {"maxProperties": 1},
+        **_beside(["as", "uses"]),
     }
-    return {"anyOf": [{"enum": list(named)}, _IMPORTED, with_options]}
+    return {"anyOf": [{"enum": list(named)}, _IMPORTED, ours, yours]}
+
+
+def _beside(keys: list[str]) -> Schema:
+    """One further key beside some that may be there."""
+    subsets = [subset for count in range(len(keys) + 1) for subset in itertools.combinations(keys, count)]
+    cases = []
+    for present in subsets:
+        others = [{"required": [key]} for key in keys if key not in present]
+        given: Schema = {"required": list(present), **({"not": {"anyOf": others}} if others else {})}
+        cases.append({"if": given, "then": {"minProperties": len(present) + 1, "maxProperties": len(present) + 1}})
+    return {"allOf": cases}
 
 
 def _uses(noun: str, entries: Iterable[Component]) -> Schema:
