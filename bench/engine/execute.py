@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,11 +65,12 @@ class Execution:
         """Bring every job to an end: found, done, failed or skipped."""
         left = {job.id: job for job in jobs if job.id not in self.ledger.states}
         self.listener.planned(left.values())
-        while left:
+        to_do: dict[str, Job] = {}
+        world = ""
+        while left or to_do:
             ready = [job for job in left.values() if all(other in self.ledger.states for other in job.awaited)]
-            if not ready or (self.fail_fast and self.failed):
+            if not (ready or to_do) or (self.fail_fast and self.failed):
                 break
-            wave = {}
             for job in ready:
                 del left[job.id]
                 blocker = self.ledger.blocker(job)
@@ -81,8 +82,13 @@ class Execution:
                         drop(self.ledger.output(job))  # a kill between the last record and this leaves it
                     self._end(job, found)
                 else:
-                    wave[job.id] = job
-            self._do(wave)
+                    to_do[job.id] = job
+            if not to_do:
+                continue
+            # a worker has one world of users' code: all that is ready in it is done before another takes its place
+            worlds = {name: world_name(job.kind, job.work) for name, job in to_do.items()}
+            world = next((each for each in ("", world) if each in worlds.values()), next(iter(worlds.values())))
+            self._do({name: to_do.pop(name) for name, each in worlds.items() if each == world})
         for job in left.values():  # stopped early: what failed is to blame for what it blocks
             if all(need in self.ledger.states for need in job.needs) and (blocker := self.ledger.blocker(job)):
                 self._end(job, self._skipped(blocker))
@@ -100,8 +106,7 @@ class Execution:
         keys = {jobs[0].id: key for key, jobs in by_key.items()}
         for name, key in keys.items():
             self.journal.note("queued", name, key=key)
-        # tasks of one world follow each other: a worker has one world of users' code and is replaced for the next
-        tasks = sorted(joined(self._task(jobs[0]) for jobs in by_key.values()), key=_by_world())
+        tasks = joined(self._task(jobs[0]) for jobs in by_key.values())
         by_id = {task.id: task for task in tasks}
         for done in self.executor.run(tasks, lambda name, share: self.listener.share(wave[name], share)):
             for result in apart(by_id[done.id], done):
@@ -148,12 +153,6 @@ class Execution:
         self.ledger.states[job.id] = state
         self.failed = self.failed or state.status not in ("ok", "not-run")
         self.listener.ended(job, state)
-
-
-def _by_world() -> Callable[[Task], int]:
-    """A key that sorts tasks by their world, worlds in the order they come in."""
-    seen: dict[str, int] = {}
-    return lambda task: seen.setdefault(task.world, len(seen)) if task.world else -1
 
 
 def _ended(state: JobState) -> str:

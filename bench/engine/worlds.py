@@ -161,18 +161,21 @@ class Worlds:
         if not world.name:
             return Manifests()
         RECORDER.collect()
-        around = Surroundings(
-            Roots.here(suite_folder),
-            digests,
-            Resolver(),
-            Resolver(self._path),
-            sorted(self._own_modules()),
-            self._new_mapped(world),
-            world.sources,
-        )
         by_label: dict[str, list[Component]] = {}
         for component in world.components:
             by_label.setdefault(component.label, []).append(component)
+        resolver = Resolver()
+        # what somebody imported by a name that no source holds may be anybody's
+        known = closure([component.code.partition(":")[0] for component in world.components], resolver).modules
+        around = Surroundings(
+            Roots.here(suite_folder),
+            digests,
+            resolver,
+            Resolver(self._path),
+            sorted(set(self._own_modules()) - set(known)),
+            self._new_mapped(world),
+            world.sources,
+        )
         made = {label: make(group, world.observed.get(label, Observed()), around) for label, group in by_label.items()}
         complete = Manifests(made)
         return Manifests(made, run) if complete.untracked() else complete

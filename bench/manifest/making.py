@@ -124,6 +124,9 @@ class _Maker:
         """The modules, their sources and the distributions they come from."""
         distributions = set()
         for name, module in self.modules.modules.items():
+            if module.owner == "bench":
+                self.add(Kind.DISTRIBUTION, "bench", str(self.around.digests.distribution("bench")))
+                continue
             place = where(module, self.around.roots)
             if where(self.around.start.find(name), self.around.roots) == place:
                 self.add(Kind.MODULE, name, place)

@@ -90,7 +90,9 @@ def pair_up(row: str, rule: Gated, now: Snapshot, before: Snapshot) -> Pair | Co
         reason = f"{found.status}: {found.message}" if found.status != "ok" else f"no figure: {found.message}"
         return Comparison(row, "not-measured", reason)
     if found.direction == "neither":
-        sentence = "its metric has no better direction, so that nothing can be a drop; leave it out of the suite's gate"
+        sentence = (
+            "its metric has no better direction, so that nothing can be a drop; say `better:` in the suite's gate"
+        )
         return Comparison(row, "incomparable", sentence, now=found.value)
     earlier = before.rows.get(row)
     if earlier is None or earlier.status != "ok" or math.isnan(earlier.value):

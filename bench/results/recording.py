@@ -39,7 +39,7 @@ def take(suite: Suite, plan: Plan, states: Mapping[str, JobState], table: Table,
     rows: dict[str, Recorded] = {}
     known = set(all_rows(suite))
     for row in (row for row in table.rows if row.row in known):  # the others are quoted alone
-        facts = {name: getattr(row, name) for name in _SHARED}
+        facts = {name: getattr(row, name) for name in _SHARED} | {"direction": _direction(suite, row)}
         figures = table.figures.get(row.row)
         data = suite.evaluations[row.evaluation].data
         fingerprint = str(record["data"].get(data, {}).get("fingerprint", ""))
@@ -69,6 +69,12 @@ def gated_rows(suite: Suite, rows: Iterable[str]) -> dict[str, Gated]:
     listed = suite.gate.rows or [GatedRows(match=f"*/*/{WORST_CASE}/*/robust_accuracy")]
     found = {row: [entry for entry in listed if fnmatch.fnmatchcase(row, entry.match)] for row in rows}
     return {row: Gated(entries[0].tolerance, entries[0].compare) for row, entries in found.items() if entries}
+
+
+def _direction(suite: Suite, row: Row) -> str:
+    """Which direction of a row is better: its metric's, or what the suite's gate says of a user's metric."""
+    entry = next((entry for entry in suite.gate.rows if fnmatch.fnmatchcase(row.row, entry.match)), None)
+    return entry.better if row.direction == "neither" and entry is not None and entry.better else row.direction
 
 
 def _machines(states: Mapping[str, JobState]) -> dict[str, str]:

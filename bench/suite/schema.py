@@ -272,6 +272,9 @@ class GatedRows(Options):
 
     match: str = Field(min_length=1, description="glob over row ids, such as `whitebox/*/worst-case/*`")
     tolerance: Real = Field(0.0, ge=0, description="largest drop that is accepted, in the rows' units")
+    better: Literal["higher", "lower"] | None = Field(
+        None, description="which direction is better, for metrics of yours, of which bench does not know it"
+    )
     compare: Literal["auto", "exact", "paired"] = Field(
         "auto",
         description="`exact`: no sample may get worse; `paired`: no more than chance explains; `auto`: exact where "

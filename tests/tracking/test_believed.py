@@ -19,7 +19,8 @@ OUTSIDE = """
 import subprocess
 from pathlib import Path
 """ + TOY_MODULE.replace("def linear(scale=4.0):", "def linear():").replace(
-    'model = nn', 'scale = float(subprocess.run(["cat", str(Path(__file__).parent / "scale.txt")], capture_output=True, '
+    'model = nn',
+    'scale = float(subprocess.run(["cat", str(Path(__file__).parent / "scale.txt")], capture_output=True, '
     'check=True).stdout)\n    model = nn'
 )  # fmt: skip
 ATTACK = """
@@ -242,9 +243,7 @@ def test_data_that_change_after_the_plan_was_made(toy: Workshop, monkeypatch: py
     monkeypatch.setattr(Execution, "run", late)
     run = toy.run()
     assert run.exit_code == 3
-    assert "data 'toy' has changed since this run began" in {
-        state.message for state in run.states.values()
-    }.pop() or any("has changed since this run began" in state.message for state in run.states.values())
+    assert any("data 'toy' has changed since this run began" in state.message for state in run.states.values())
 
 
 def test_secrets_are_not_in_a_list(toy: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:

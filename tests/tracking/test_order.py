@@ -120,16 +120,16 @@ def test_lists_do_not_depend_on_what_ran_before(project: Workshop, monkeypatch: 
     together = found(project.folder, ["*"], executor="local", store="together")
     assert len(together) >= 30
     assert found(project.folder, ["*"], executor="inline", store="inline") == together
-    for seed in range(2):
+    for seed in range(1):
         parts = sorted({row.rpartition("/")[0].rpartition("/")[0] + "/*" for row in rows if "worst" not in row})
-        random.Random(seed).shuffle(parts)
+        random.Random(seed).shuffle(parts)  # noqa: S311
         inline = found(project.folder, parts, executor="inline", store=f"inline-{seed}")
         assert {job: inline[job] for job in inline} == {job: together[job] for job in inline}
 
     one = LocalExecutor._one
 
     def alone(self: LocalExecutor, task: Task, progress: object) -> object:
-        if random.Random(task.id).random() < 0.5:  # every second job has a process of its own
+        if random.Random(task.id).random() < 0.5:  # noqa: S311 - every second job has a process of its own
             self._stop()
         return one(self, task, progress)  # type: ignore[arg-type]
 

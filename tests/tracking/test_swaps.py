@@ -60,7 +60,7 @@ def disturb(kind: str, first: Path, other: Path) -> None:
 
 def test_two_hundred_swaps_change_no_figure(toy: Workshop) -> None:
     clean = figures(toy.run(SUITE))
-    chance = random.Random(0)
+    chance = random.Random(0)  # noqa: S311
     done = 0
     for number in range(40):
         files = sorted(path for path in (toy.folder / "store").rglob("*") if path.is_file() and path.name[0] != ".")
@@ -78,7 +78,7 @@ def test_two_hundred_swaps_change_no_figure(toy: Workshop) -> None:
 def test_a_report_shows_no_record_of_another_job(toy: Workshop) -> None:
     toy.run(SUITE)
     table = shown(toy.folder / "out")
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311
     for _ in range(20):
         shutil.rmtree(toy.folder / "kept", ignore_errors=True)
         shutil.copytree(toy.folder / "store", toy.folder / "kept")
