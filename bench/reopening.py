@@ -95,6 +95,6 @@ def _stored(store: Store, name: str, job: Mapping[str, Any]) -> JobState:
         state,
         path=path,
         machine=record.meta.get("machine", {}),
-        made_of=manifests.by_component(),
+        made_of=manifests.by_component,
         untracked=manifests.untracked(),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,8 +59,7 @@ class Ledger:
             "version": VERSIONS[job.kind],
             "identity": resolve(job.identity, contents),
         }
-        # through JSON, so that a tuple and a list, or 1 and 1.0 as written by JSON, cannot tell keys apart
-        return digest(json.loads(json.dumps(identity)))
+        return digest(identity)
 
     def find(self, job: Job) -> JobState | None:
         """How a job ended in an earlier run, if it did and may be believed; else `refusals` may say why not."""
@@ -77,9 +75,7 @@ class Ledger:
             return None
         for name in self.store.variants(job.kind, key):
             manifests = self.store.manifests(name)
-            if manifests is None:
-                continue
-            if not self._believed(job, manifests, self.store.path(job.kind, key, name)):
+            if manifests is None or not self._believed(job, manifests, key):
                 continue
             found = self.store.find(job.kind, key, name)
             if found is not None:
@@ -89,7 +85,7 @@ class Ledger:
                 )
         return None
 
-    def _believed(self, job: Job, manifests: Manifests, path: Path) -> bool:
+    def _believed(self, job: Job, manifests: Manifests, key: str) -> bool:
         """Whether the list of a result holds; if not, why is noted."""
         change = self.holding.change(manifests)
         if change:
@@ -100,7 +96,7 @@ class Ledger:
             return True
         component, phrases = next(iter(untracked.items()))
         if job.kind == "build":
-            self.earlier.setdefault(job.id, path)
+            self.earlier.setdefault(job.id, self.store.path(job.kind, key, manifests.id))
             self.refusals.setdefault(job.id, f"{component} {' and '.join(phrases)}: it is built again and compared")
         else:
             self.refusals.setdefault(job.id, f"{component} {' and '.join(phrases)}; {REMEDY}")
@@ -139,7 +135,7 @@ def doubtful(kind: str, manifests: Manifests) -> dict[str, tuple[str, ...]]:
 def _made_of(name: str, manifests: Manifests) -> dict[str, Any]:
     if not name:
         return {}
-    return {"manifest": name, "made_of": manifests.by_component(), "untracked": manifests.untracked()}
+    return {"manifest": name, "made_of": manifests.by_component, "untracked": manifests.untracked()}
 
 
 def _costs(record: Record) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +103,21 @@ class Store:
         self.root = root
         self._manifests: dict[str, Manifests | None] = {}
         self._shards: dict[Path, tuple[int, dict[str, list[str]]]] = {}
+        self._folders: dict[tuple[str, str], Path] = {}
 
     def path(self, kind: str, key: str, manifest: str = "") -> Path:
         """Where the record of a job is, or would be."""
-        return self.root / kind / key[:2] / file_name(key, manifest)
+        return self._folder(kind, key) / file_name(key, manifest)
+
+    def _folder(self, kind: str, key: str) -> Path:
+        found = self._folders.get((kind, key[:2]))
+        if found is None:
+            found = self._folders[kind, key[:2]] = self.root / kind / key[:2]
+        return found
 
     def variants(self, kind: str, key: str) -> list[str]:
         """The lists of the records of a key, the newest first; an empty text for a record without a list."""
-        shard = self.root / kind / key[:2]
+        shard = self._folder(kind, key)
         names = self._names(shard).get(key, [])
         if len(names) > 1:
             names = sorted(names, key=lambda name: _time(shard / file_name(key, name)), reverse=True)
@@ -137,11 +144,11 @@ class Store:
     def find(self, kind: str, key: str, manifest: str = "") -> tuple[Path, Record] | None:
         """The record of a job, checked byte for byte; None if there is none, or none that may be believed.
 
-        A damaged file is removed, so that the job is done again.
+        The record comes without its arrays. A damaged file is removed, so that the job is done again.
         """
         path = self.path(kind, key, manifest)
         try:
-            return path, read_record(path)
+            return path, read_record(path, arrays=False)
         except (FileNotFoundError, NotADirectoryError, ForeignError):
             return None
         except OSError as error:
@@ -197,14 +204,14 @@ def pack(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], header: Ma
     return safetensors.numpy.save(contiguous, metadata=metadata)
 
 
-def unpack(payload: bytes) -> Record:
-    """The record in bytes of safetensors format; `DamagedError` when they are not."""
+def unpack(payload: bytes, *, arrays: bool = True) -> Record:
+    """The record in bytes of safetensors format, with its arrays or without; `DamagedError` when they are not."""
     try:
         size = int.from_bytes(payload[:8], "little")
         metadata = json.loads(payload[8 : 8 + size])["__metadata__"]
         meta = json.loads(metadata["bench"])
         header = _header(json.loads(metadata["header"])) if "header" in metadata else None
-        return Record(meta, safetensors.numpy.load(payload), header)
+        return Record(meta, safetensors.numpy.load(payload) if arrays else {}, header)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"not a record: {error}") from error
 
@@ -212,9 +219,8 @@ def unpack(payload: bytes) -> Record:
 def _header(stored: Mapping[str, Any]) -> Header:
     """A header of the right format whose facts are texts; a ValueError otherwise."""
     found = Header(**stored)
-    if found.format != FORMAT or not all(
-        isinstance(value, str) for key, value in asdict(found).items() if key != "format"
-    ):
+    facts = (found.kind, found.key, found.content, found.manifest)
+    if found.format != FORMAT or not all(type(fact) is str for fact in facts):
         raise ValueError(f"expected a header of format {FORMAT}, found {dict(stored)}")
     return found
 
@@ -242,8 +248,12 @@ def write_record(
     return _header(json.loads(json.loads(payload[8 : 8 + size])["__metadata__"]["header"]))
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path, *, arrays: bool = True) -> Record:
     """Read a record, of the store or of the zoo (whose index holds what a record of the store says of itself).
+
+    Args:
+        path: Its file.
+        arrays: Whether to read its arrays, too; every byte is checked either way.
 
     Raises:
         FileNotFoundError: There is none; what is no regular file counts as none.
@@ -252,16 +262,16 @@ def read_record(path: Path) -> Record:
     """
     content = _read_regular(path)
     if path.suffix == ".safetensors":
-        return unpack(content)
+        return unpack(content, arrays=arrays)
     payload = content[_HEADER:]
     expected = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n"
     if content[:_HEADER] != expected:
         raise DamagedError(f"{path} is damaged: its bytes do not have the checksum they were written with")
-    record = unpack(payload)
+    record = unpack(payload, arrays=arrays)
     header = record.header
     if header is None:
         raise DamagedError(f"{path} is a record without a header; an earlier version of bench wrote it")
-    if header.file_name != path.name or header.kind != path.parent.parent.name:
+    if header.file_name != path.name or header.kind != path.parts[-3]:
         raise ForeignError(
             f"{path} holds the record {header.kind}/{header.file_name}, and not the one it is named after"
         )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from bench.errors import BenchError
@@ -94,16 +95,17 @@ class Manifests:
     components: Mapping[str, Manifest] = field(default_factory=dict)
     run: str = ""
 
-    @property
+    @cached_property
     def content(self) -> str:
         """Names what was used, whichever run used it."""
         return digest(self._facts())
 
+    @cached_property
     def by_component(self) -> dict[str, str]:
         """Names what each component used."""
         return {name: digest(facts) for name, facts in self._facts().items()}
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The name it is stored by; empty where nothing was used."""
         return digest(self.to_json()) if self.components else ""
