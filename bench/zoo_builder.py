@@ -1,6 +1,7 @@
 """Make the zoo: train what the models of some suites miss, and put the weights into the package.
 
     python -m bench.zoo_builder suites/*.yaml
+    python -m bench.zoo_builder --rekey suites/*.yaml   # after a change of the form of keys: nothing is trained
 
 Weights that are in the zoo already stay; those that no given suite names any more are removed. Run `make zoo`. Suites
 whose protocols take a GPU are left out.

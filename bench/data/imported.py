@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bench.data.catalogue import Imported, Torchvision
 from bench.data.samples import Samples, as_inputs, as_labels
 from bench.errors import DataError, did_you_mean
-from bench.manifest.making import label
+from bench.manifest.component import label
 from bench.manifest.recorder import RECORDER
 from bench.manifest.running import user_code
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.catalogue import is_import_name
-from bench.manifest.making import Component
+from bench.hashing import digest
+from bench.manifest.component import Component
 
 _ROLES = {"attack": "attack", "metric": "metric", "defenses": "defense", "model": "model", "network": "model"}
 """Role by the key of a job's work that the component stands under."""
@@ -48,3 +49,9 @@ def _inside(value: Any, role: str) -> Iterator[Component]:
             if key in ("args", "options"):
                 continue
             yield from _inside(each, _ROLES.get(key, ""))
+
+
+def world_name(kind: str, work: Mapping[str, Any]) -> str:
+    """Names the components that a job runs; empty where all its code is of this package."""
+    found = components(kind, work)
+    return digest(sorted(repr((c.role, c.code, c.given, tuple(c.uses))) for c in found)) if found else ""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.engine.components import world_name
 from bench.engine.environment import working_place
 from bench.engine.executors import Executor
 from bench.engine.ledger import Ledger
@@ -17,7 +18,6 @@ from bench.engine.state import JobState
 from bench.engine.task import Place, Result, Task, apart
 from bench.engine.together import joined
 from bench.engine.unfinished import drop
-from bench.engine.worlds import world_name
 from bench.suite.jobs import Job
 
 

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from bench.engine.components import components
-from bench.hashing import digest
+from bench.engine.components import components, world_name
+from bench.manifest.component import Component
 from bench.manifest.digests import Digests
-from bench.manifest.entries import Manifests
-from bench.manifest.making import Component, Surroundings, make
+from bench.manifest.entries import ALL_VARIABLES, Manifests
+from bench.manifest.making import Surroundings, make
 from bench.manifest.modules import Resolver, closure, owner_of
-from bench.manifest.recorder import ALL_VARIABLES, RECORDER, Observed, Status, status_of
+from bench.manifest.recorder import RECORDER, Observed, Status, status_of
 from bench.manifest.roots import Roots, below, installed_folders, library_folders
 
 
@@ -44,12 +44,6 @@ class World:
     modules: dict[str, ModuleType] = field(default_factory=dict)
     observed: dict[str, Observed] = field(default_factory=dict)
     sources: dict[str, Status] = field(default_factory=dict)
-
-
-def world_name(kind: str, work: Mapping[str, Any]) -> str:
-    """Names the components that a job runs; empty where all its code is of this package."""
-    found = components(kind, work)
-    return digest(sorted(repr((c.role, c.code, c.given, tuple(c.uses))) for c in found)) if found else ""
 
 
 class Worlds:

@@ -14,6 +14,10 @@ from bench.hashing import digest
 
 FORMAT = 1
 """Version of the stored form."""
+ALL_VARIABLES = "*"
+"""Stands for the names of all environment variables."""
+OF_BENCH = {"GOMP_SPINCOUNT", "PYTHONPATH", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST"}
+"""Variables that bench or the shell set anew for each process."""
 
 
 class Kind(StrEnum):

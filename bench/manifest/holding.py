@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from bench.hashing import digest
 from bench.manifest.digests import PYTHON, Digests
 from bench.manifest.distributions import forget
-from bench.manifest.entries import Entry, Kind, Manifests
+from bench.manifest.entries import ALL_VARIABLES, OF_BENCH, Entry, Kind, Manifests
 from bench.manifest.modules import Module, Resolver
-from bench.manifest.recorder import ALL_VARIABLES, OF_BENCH
 from bench.manifest.roots import Roots
 
 UNSET = "unset"

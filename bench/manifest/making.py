@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import BenchError
+from bench.manifest.component import Component
 from bench.manifest.digests import PYTHON, Digests
 from bench.manifest.distributions import with_requirements
-from bench.manifest.entries import Entry, Kind, Manifest
+from bench.manifest.entries import ALL_VARIABLES, Entry, Kind, Manifest
 from bench.manifest.holding import all_variables, said_status, value_digest, where
 from bench.manifest.modules import Closure, Module, Resolver, closure
-from bench.manifest.recorder import ALL_VARIABLES, Observed, Status, status_of
+from bench.manifest.recorder import Observed, Status, status_of
 from bench.manifest.roots import Roots
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -23,37 +24,6 @@ _LONGEST = 4096
 
 class ChangedError(BenchError):
     """A file that changed while a job used it."""
-
-
-@dataclass(frozen=True)
-class Component:
-    """A piece of a user's code that a job runs.
-
-    Attributes:
-        role: ``model``, ``data``, ``attack``, ``metric`` or ``defense``.
-        code: ``package.module:callable``.
-        given: Its arguments and options, as JSON.
-        uses: Paths and environment variables that the suite declares.
-    """
-
-    role: str
-    code: str
-    given: Any = None
-    uses: Sequence[str] = ()
-
-    @property
-    def label(self) -> str:
-        """What a reader calls it."""
-        return label(self.role, self.code)
-
-
-def label(role: str, code: str) -> str:
-    """What a reader calls a component.
-
-    >>> label("model", "mypackage.models:build")
-    'model mypackage.models:build'
-    """
-    return f"{role} {code}"
 
 
 @dataclass

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from bench.manifest import roots
 from bench.manifest.distributions import installed_root
+from bench.manifest.entries import ALL_VARIABLES, OF_BENCH
 
 Status = tuple[int, int, int, int, int]
 _READING = {"open", "os.listdir", "os.scandir", "os.rename", "os.remove", "os.mkdir", "os.link", "os.symlink"}
@@ -61,11 +62,7 @@ _PRESENCE = {
     "samefile", "resolve", "realpath", "_joinrealpath",
 }  # fmt: skip
 """Functions of the library that look at a path and tell only whether it is there, and of what kind."""
-ALL_VARIABLES = "*"
-"""Stands for the names of all environment variables."""
 _NEVER = ("/proc/", "/sys/", "/dev/")
-OF_BENCH = {"GOMP_SPINCOUNT", "PYTHONPATH", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST"}
-"""Variables that bench or the shell set anew for each process."""
 _PLACES = {"HOME", "TMPDIR", "TEMP", "TMP", "PWD", "TERM", "COLUMNS", "LINES", "USERPROFILE"}
 """Variables that libraries read to find folders and terminals; they count where a user's code reads them itself."""
 

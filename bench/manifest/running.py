@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.catalogue import import_by_name
-from bench.manifest.making import label
+from bench.manifest.component import label
 from bench.manifest.recorder import RECORDER
 
 

@@ -17,8 +17,8 @@ from bench.engine.work.seeding import seeded
 from bench.engine.work.workplace import Workplace
 from bench.errors import BenchError
 from bench.hashing import arrays_digest, digest
+from bench.manifest.component import label
 from bench.manifest.entries import Manifests
-from bench.manifest.making import label
 from bench.models.build import Model, build, check_kind, own_copy, ready
 from bench.models.identity import state_digest
 from bench.randomness import derive_seed
