@@ -158,12 +158,13 @@ class TestOutput:
         ended = bench_here("plan", "suites/small.yaml")
         assert ended.code == 0
         assert ended.out.splitlines() == [
-            "to do   attack/e/m/0/fgsm/0  (never cached: the source of nowhere:build cannot be read)",
-            "to do   verify/e/m/0/fgsm/0  (needs attack/e/m/0/fgsm/0, which is to be done)",
+            "to do   build/m  (not done before)",
+            "to do   attack/e/m/0/fgsm/0  (needs build/m, which is to be done)",
+            "to do   verify/e/m/0/fgsm/0  (needs build/m, which is to be done)",
             "row     e/m/clean/none/accuracy",
             "row     e/m/fgsm/linf-0.1/robust_accuracy",
             "row     e/m/worst-case/linf-0.1/robust_accuracy",
-            "2 jobs: 0 cached, 2 to do",
+            "3 jobs: 0 cached, 3 to do",
         ]
         assert not (folder / "reports").exists()
 

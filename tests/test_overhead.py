@@ -8,16 +8,17 @@ inside is measured step by step, alternating with the bare model.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import safetensors.torch
 import torch
 
 import bench
+from bench.attacks import pgd
 from bench.attacks.counting import CountedModel
 from bench.attacks.goal import Goal
 from bench.attacks.gradients import input_gradient
@@ -31,12 +32,11 @@ if TYPE_CHECKING:
 
 TIMED = """
 import time
-from bench.attacks.pgd import pgd
-inside = []
+from bench.attacks import pgd
 def attack(model, x, goal, **options):
     started = time.perf_counter()
-    found = pgd(model, x, goal, **options)
-    inside.append(time.perf_counter() - started)
+    found = pgd.pgd(model, x, goal, **options)
+    pgd.inside.append(time.perf_counter() - started)  # this module is gone when the run has ended
     return found
 """
 
@@ -79,7 +79,9 @@ def wrapper_ratio() -> float:
     return float(np.median(np.array(times[True]) / np.array(times[False])))
 
 
-def test_the_harness_costs_less_than_five_percent(workshop: Workshop, benchmark: Any) -> None:
+def test_the_harness_costs_less_than_five_percent(
+    workshop: Workshop, benchmark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the first job queued to the last one ended: reading, crafting, checking, storing, verifying."""
     workshop.module("timed", TIMED)
     workshop.suite(SUITE.replace("WEIGHTS", str(weights())))
@@ -87,10 +89,10 @@ def test_the_harness_costs_less_than_five_percent(workshop: Workshop, benchmark:
 
     def one_run() -> None:
         out = workshop.folder / f"out-{len(ratios)}"
-        sys.modules.pop("timed", None)
+        inside: list[float] = []
+        monkeypatch.setattr(pgd, "inside", inside, raising=False)
         done = bench.run("suite.yaml", out=out, store=out / "store", device="cpu", executor="inline")
         assert done.exit_code == 0
-        inside = sys.modules["timed"].inside
         assert len(inside) == 2
         assert min(inside) > 1, "the bound is about jobs longer than a second"
         events = [json.loads(line) for line in (out / "journal.jsonl").read_text().splitlines()]

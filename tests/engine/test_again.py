@@ -45,7 +45,7 @@ def test_a_second_run_does_nothing(toy: Workshop) -> None:
     first = toy.run()
     table = (toy.folder / "out" / "leaderboard.csv").read_bytes()
     done = len(toy.journal("queued"))
-    assert done == len(first.states) == 4
+    assert done == len(first.states) == 5
     second = toy.run(executor="local")  # and so starts no worker
     assert second.exit_code == 0
     assert len(toy.journal("queued")) == done
@@ -92,7 +92,7 @@ def test_retrain_redoes_training_but_no_outcomes_of_the_same_weights(workshop: W
 
 def test_only_runs_a_part(toy: Workshop) -> None:
     run = toy.run(only="wb/lin/fgsm/*")
-    assert set(run.states) == {"attack/wb/lin/0/fgsm/0", "verify/wb/lin/0/fgsm/0"}
+    assert set(run.states) == {"build/lin", "attack/wb/lin/0/fgsm/0", "verify/wb/lin/0/fgsm/0"}
     assert run.exit_code == 0
     statuses = {row.row.split("/")[2]: row.status for row in run.rows}
     assert statuses == {"clean": "ok", "fgsm": "ok", "pgd": "not-run", "worst-case": "not-run"}
@@ -114,13 +114,36 @@ def test_only_runs_no_data_source_that_it_does_not_need(toy: Workshop) -> None:
 
 
 def test_fail_fast_starts_nothing_more(toy: Workshop) -> None:
+    """All jobs of the model alone come first, as they share its modules; then those of one attack of a user's."""
     toy.module("bad", "def attack(*args, **options): raise ValueError('no')\n")
-    text = toy.suite().read_text().replace("[fgsm,", '["bad:attack", fgsm,')
+    toy.module("good", "def attack(model, x, goal, *, threat, draws): return x\n")
+    text = (
+        toy.suite().read_text().replace("[fgsm,", '[{"bad:attack": {}, as: bad}, {"good:attack": {}, as: good}, fgsm,')
+    )
     run = toy.run(text, fail_fast=True)
-    assert [state.status for state in run.states.values()] == ["failed", "skipped"]
+    ended = [(job.split("/")[-2], state.status) for job, state in run.states.items()]
+    assert ended[-2:] == [("bad", "failed"), ("bad", "skipped")]
+    assert {status for _, status in ended[:-2]} == {"ok"}
+    assert "attack/wb/lin/0/good/0" not in [*run.states, *toy.journal("queued")]
     assert run.exit_code == 3
-    assert {row.status for row in run.rows} == {"failed", "not-run"}
-    assert toy.run(text).states["attack/wb/lin/0/fgsm/0"].status == "ok"
+    statuses = {row.attack: row.status for row in run.rows}
+    assert (statuses["bad"], statuses["good"]) == ("failed", "not-run")
+    assert toy.run(text).states["attack/wb/lin/0/good/0"].status == "ok"
+
+
+def test_fail_fast_stops_at_a_model_that_cannot_be_built(toy: Workshop) -> None:
+    toy.module("toy", "def linear(): raise ValueError('no')\n")
+    run = toy.run(fail_fast=True)
+    assert [state.status for state in run.states.values()] == ["failed", "skipped", "skipped", "skipped", "skipped"]
+    assert toy.journal("queued") == ["build/lin"]
+    assert run.exit_code == 3
+    message = "'toy:linear' failed to build the model: ValueError: no"
+    assert [state.message for state in run.states.values()] == [
+        message,
+        *[f"needs build/lin, which failed: {message}"] * 4,
+    ]
+    assert {row.status for row in run.rows} == {"failed"}
+    assert all(row.message.endswith(message) for row in run.rows)
 
 
 def test_equal_jobs_are_done_once(toy: Workshop) -> None:
@@ -128,9 +151,9 @@ def test_equal_jobs_are_done_once(toy: Workshop) -> None:
     block = text[text.index("  wb:") :]
     run = toy.run(text + block.replace("wb:", "twin:").replace("fgsm", "{fgsm: {}, as: other}"))
     assert run.exit_code == 0
-    assert len(run.states) == 8
-    assert len(toy.journal("queued")) == 4
-    assert len(toy.journal("ended")) == 8
+    assert len(run.states) == 9
+    assert len(toy.journal("queued")) == 5
+    assert len(toy.journal("ended")) == 9
     values = [[row.value for row in run.rows if row.evaluation == name] for name in ("wb", "twin")]
     assert values[0] == values[1]
 
@@ -144,7 +167,7 @@ def test_a_damaged_result_is_made_again(toy: Workshop) -> None:
     path.write_bytes(content)
     again = toy.run()
     assert again.states["attack/wb/lin/0/pgd/0"].origin == "done"
-    assert origins(again).count("store") == 3
+    assert origins(again).count("store") == 4
     assert [row.value for row in first.rows] == [row.value for row in again.rows]
 
 
@@ -159,20 +182,30 @@ def test_edited_code_is_new_code(toy: Workshop) -> None:
     assert toy.rows(toy.run(text))[row].value < 1
 
 
-def test_code_without_source_is_not_cached(toy: Workshop) -> None:
-    toy.module("hidden", "def attack(model, x, goal, *, threat, draws): return x\n")
-    py_compile.compile(str(toy.folder / "hidden.py"), cfile=str(toy.folder / "hidden.pyc"))
-    (toy.folder / "hidden.py").unlink()
+def test_code_without_source_counts_by_its_bytes(toy: Workshop) -> None:
     text = toy.suite().read_text().replace("[fgsm,", '["hidden:attack",')
-    for _ in range(2):
-        run = toy.run(text)
-        assert run.exit_code == 0
-        assert run.states["attack/wb/lin/0/attack/0"].origin == "done"
+    job, row = "attack/wb/lin/0/attack/0", "wb/lin/attack/linf-0.3/robust_accuracy"
+
+    def compiled(expression: str) -> None:
+        toy.module("hidden", f"def attack(model, x, goal, *, threat, draws): return {expression}\n")
+        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH  # the other holds the time of the source
+        py_compile.compile(str(toy.folder / "hidden.py"), str(toy.folder / "hidden.pyc"), invalidation_mode=mode)
+        (toy.folder / "hidden.py").unlink()
+
+    compiled("x")
+    first = toy.run(text)
+    assert (first.exit_code, first.states[job].origin, toy.rows(first)[row].value) == (0, "done", 1)
+    assert set(origins(toy.run(text))) == {"store"}
+    compiled("threat.project(1 - x, x)")
     _, lines = forecast(read(toy.folder / "suite.yaml"), Options(store=toy.folder / "store", device="cpu"))
-    (line,) = [line for line in lines if line.job.id == "attack/wb/lin/0/attack/0"]
-    assert line.origin == ""
-    assert line.reason == "never cached: the source of hidden:attack cannot be read"
-    assert [line.origin for line in lines].count("store") == 2
+    (line,) = [line for line in lines if line.job.id == job]
+    assert (line.origin, line.reason) == ("", "hidden.pyc has changed (attack hidden:attack)")
+    assert [line.origin for line in lines].count("store") == 3, "the model, and the other attack with its outcomes"
+    other = toy.run(text)
+    assert (other.states[job].origin, toy.rows(other)[row].value < 1) == ("done", True)
+    assert origins(other).count("store") == 3
+    compiled("x")
+    assert set(origins(toy.run(text))) == {"store"}
 
 
 def test_plan_says_what_is_cached_and_why_not(toy: Workshop) -> None:
@@ -180,9 +213,10 @@ def test_plan_says_what_is_cached_and_why_not(toy: Workshop) -> None:
     _, before = forecast(read(toy.suite()), options)
     assert [line.reason for line in before] == [
         "not done before",
-        "needs attack/wb/lin/0/fgsm/0, which is to be done",
-        "not done before",
-        "needs attack/wb/lin/0/pgd/0, which is to be done",
+        "needs build/lin, which is to be done",
+        "needs build/lin, which is to be done",
+        "needs build/lin, which is to be done",
+        "needs build/lin, which is to be done",
     ]
     toy.run()
     _, after = forecast(read(toy.suite()), options)

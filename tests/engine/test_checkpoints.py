@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bench.engine import perform
-from bench.engine.store import read_record, write_record
+from bench.engine.store import Header, read_record, write_record
 from bench.engine.unfinished import drop
 from bench.engine.work.checkpoint import FileCheckpoint
 from bench.errors import BenchError
@@ -65,12 +65,12 @@ def killed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
                 raise KeyboardInterrupt
             return draw(self, number)
 
-        def written(path: Path, *rest: Any) -> str:
-            if path.parent.parent.name == "train":
+        def written(folder: Path, *rest: Any, kind: str, **named: str) -> Header:
+            if kind == "train":
                 if records[0] == record:
                     raise KeyboardInterrupt
                 records[0] += 1
-            return write(path, *rest)
+            return write(folder, *rest, kind=kind, **named)
 
         with monkeypatch.context() as patch:
             patch.setattr(PackedGan, "draw", drawn)
@@ -125,10 +125,10 @@ def test_records_that_a_kill_left_unwritten_come_from_the_whole_stack(
 def test_a_training_whose_record_cannot_be_written_is_not_lost(workshop: Workshop, monkeypatch, drawn) -> None:
     own = perform.write_record
 
-    def full(path: Path, *rest: Any) -> str:
-        if path.parent.parent.name == "train":
+    def full(folder: Path, *rest: Any, kind: str, **named: str) -> Header:
+        if kind == "train":
             raise BenchError("no space left")
-        return own(path, *rest)
+        return own(folder, *rest, kind=kind, **named)
 
     with monkeypatch.context() as patched:
         patched.setattr(perform, "write_record", full)
@@ -204,7 +204,9 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert first.read() is None
     first.write({"iteration": 3}, {"weights": torch.arange(3.0)})
     assert first.path == tmp_path / "store" / "checkpoint" / "cc" / "cc3"
-    assert read_record(first.path).meta["format"] == 1
+    header = read_record(first.path).header
+    assert header is not None
+    assert (header.kind, header.key, header.manifest, header.format) == ("checkpoint", "cc3", "", 1)
     for names, trials in ((["aa1", "bb2", "cc3"], [0, 1, 2]), (["aa1", "cc3"], [0, 2]), (["cc3"], [2])):
         again = begun(tmp_path, names, trials)
         assert list(again.stack.items()) == [("aa1", 0), ("bb2", 1), ("cc3", 2)]
@@ -266,10 +268,26 @@ def test_a_checkpoint_of_another_training_is_none(tmp_path: Path, misplace) -> N
 
 
 def test_a_record_is_no_checkpoint(tmp_path: Path) -> None:
+    path, weights = begun(tmp_path, ["aa1"]).path, {"weights": np.ones(3)}
+    facts = {"stack": [["aa1", 0]], "facts": {"iteration": 3}}
+    headers = [
+        {"kind": "train", "key": "aa1"},
+        {"kind": "checkpoint", "key": "aa2"},
+        {"kind": "checkpoint", "key": "aa1", "manifest": "bb1"},
+        {"kind": "checkpoint", "key": "aa1"},
+    ]
+    for header in headers:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_record(tmp_path, facts, weights, **header)
+        shutil.copyfile(tmp_path / f"{header['key']}{'.bb1' * ('manifest' in header)}", path)
+        assert (begun(tmp_path, ["aa1"]).read() is None) == (header is not headers[-1])
+
+
+@pytest.mark.parametrize("facts", [{}, {"facts": {"iteration": 3}}, {"stack": [], "facts": {}}, {"stack": 5}], ids=repr)
+def test_a_checkpoint_of_another_shape_is_none(tmp_path: Path, facts: Mapping[str, Any]) -> None:
     path = begun(tmp_path, ["aa1"]).path
-    for facts in ({"kind": "train"}, {"kind": "checkpoint", "format": 2}, {"facts": {"iteration": 3}}):
-        write_record(path, facts, {"weights": np.ones(3)})
-        assert begun(tmp_path, ["aa1"]).read() is None
+    write_record(path.parent, facts, {"weights": np.ones(3)}, kind="checkpoint", key="aa1")
+    assert begun(tmp_path, ["aa1"]).read() is None
 
 
 def damage(path: Path) -> None:

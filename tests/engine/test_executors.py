@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bench.engine.executors import EXECUTORS, Executor, LocalExecutor, make_executor
-from bench.engine.store import read_record
+from bench.engine.store import Header, Store, read_record
 from bench.engine.task import Result, Task
 from bench.errors import BenchError
 
@@ -82,7 +82,13 @@ def local(tmp_path: Path) -> Iterator[Executor]:
 
 def task(folder: Path, name: str, number: int = 0, *, timeout: float | None = None, **args: Any) -> Task:
     work = {"source": f"source:{name}", "options": {"args": args}}
-    return Task(f"task-{number}", "data", work, {}, str(folder / "records" / f"{number}"), timeout)
+    place = {"store": str(folder / "store"), "hidden": [str(folder / "store")]}
+    return Task(f"task-{number}", "data", work, {}, str(output(folder, number)), timeout, place=place)
+
+
+def output(folder: Path, number: int) -> Path:
+    """Where the record of a task goes, but for the name of its list."""
+    return folder / "store" / "data" / "ab" / f"ab{number}"
 
 
 def run(executor: Executor, *tasks: Task) -> dict[str, Result]:
@@ -97,9 +103,12 @@ def test_every_task_has_one_result_and_a_record(source: Workshop, executor: Exec
     for number, each in enumerate(tasks):
         result = results[each.id]
         assert (result.status, result.message, result.details) == ("ok", "", "")
-        record = read_record(Path(each.output))
+        record = read_record(Path(f"{each.output}.{result.manifest}"))
         assert record.content == result.content
-        assert record.meta["kind"] == "data"
+        assert record.header == Header("data", f"ab{number}", result.content, result.manifest)
+        used = Store(source.folder / "store").manifests(result.manifest)
+        assert used is not None
+        assert set(used.components) == {"data source:data"}
         assert (record.arrays["x"] == np.random.default_rng(number).random((4, 3))).all()
 
 
@@ -127,7 +136,8 @@ def test_a_task_that_fails_costs_itself_only(source: Workshop, executor: Executo
         assert result.status == ("failed" if message else "ok"), name
         assert message in result.message
         assert ("Traceback" in result.details) == bool(message)
-        assert (source.folder / "records" / str(number)).exists() == (not message)
+        written = list((source.folder / "store").glob(f"data/ab/ab{number}*"))
+        assert len(written) == (not message)
 
 
 def test_no_tasks_no_results(executor: Executor) -> None:

@@ -107,9 +107,9 @@ def test_each_network_and_each_set_of_its_features_is_taken_once(
         seen.append(len(samples))
         return torch.as_tensor(network(samples))
 
-    def hashed(model: Any, network: Any) -> str:
+    def hashed(model: Any, network: Any, built: str) -> str:
         named.append(network["name"])
-        return digest_of(model, network)
+        return digest_of(model, network, built)
 
     digest_of = featured._network_digest
     monkeypatch.setattr(featured, "_network_digest", hashed)

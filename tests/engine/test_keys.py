@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 import torch
 
 from bench.attacks.catalogue import ATTACKS
-from bench.engine.keys import arrays_digest, digest, source_digest
 from bench.engine.ledger import Ledger
+from bench.engine.state import JobState
 from bench.engine.store import Store
+from bench.hashing import arrays_digest, digest
 from bench.planning import current_plan
+from bench.runner import Run
 from bench.suite.check import check
+from bench.suite.jobs import VERSIONS
 
 if TYPE_CHECKING:
     from tests.conftest import Workshop
@@ -51,10 +55,19 @@ def keyed(toy: Workshop) -> Workshop:
 
 
 def keys_of(text: str, device: str = "cpu", *assignments: str) -> Mapping[str, str]:
-    """The keys of the jobs whose inputs are known before anything has run."""
-    ledger = Ledger(Store("."), nonce="")
+    """The keys of the jobs whose inputs are known before anything has run, but for models that are to be built.
+
+    A model is taken to be what its key says.
+    """
+    ledger = Ledger(Store(Path()))
     plan = current_plan(check(text, "suite.yaml", assignments), ledger, device).plan
-    return {job.id: ledger.key(job) for job in plan.jobs.values() if not job.needs}
+    keys = {}
+    for job in plan.jobs.values():
+        if all(need.startswith("build/") for need in job.awaited):
+            keys[job.id] = ledger.key(job)
+            if job.kind == "build":
+                ledger.states[job.id] = JobState("ok", content=keys[job.id])
+    return keys
 
 
 def attacks(text: str = SUITE, device: str = "cpu", *assignments: str) -> list[str]:
@@ -141,6 +154,13 @@ def test_a_key_does_not_change_with(what: str) -> None:
     assert attacks(changed) == attacks()
 
 
+def done(run: Run) -> set[str]:
+    """The jobs that a run had to do, the others being in the store."""
+    assert run.exit_code == 0, [row.message for row in run.rows]
+    assert {state.origin for state in run.states.values()} <= {"done", "store"}
+    return {job for job, state in run.states.items() if state.origin == "done"}
+
+
 def test_content_of_files_and_code_decides_not_their_place(keyed: Workshop) -> None:
     before = attacks()
     (keyed.folder / "moved.npz").write_bytes((keyed.folder / "toy.npz").read_bytes())
@@ -150,13 +170,31 @@ def test_content_of_files_and_code_decides_not_their_place(keyed: Workshop) -> N
     other_weights = attacks()
     keyed.toy(count=41)
     other_data = attacks()
-    keyed.module("toy", (keyed.folder / "toy.py").read_text() + "# edited\n")
-    other_model = attacks()
-    keyed.module("mine", (keyed.folder / "mine.py").read_text() + "# edited\n")
-    other_attack = attacks()
-    versions = [before, other_weights, other_data, other_model, other_attack]
-    assert len({keys[1] for keys in versions}) == 5
-    assert len({keys[0] for keys in versions}) == 4  # our own attack does not depend on the user's
+    for keys in zip(before, other_weights, other_data, strict=True):
+        assert len(set(keys)) == 3
+    keyed.module("toy", (keyed.folder / "toy.py").read_text().replace("scale=4.0", "scale=5.0"))
+    keyed.module("mine", (keyed.folder / "mine.py").read_text().replace("return x", "return x + 0"))
+    assert attacks() == other_data, "code is no part of a key: what a result is made of is in its list"
+
+
+def test_edits_of_code_redo_what_runs_it_and_nothing_else(keyed: Workshop) -> None:
+    """Whether in the process that ran the code before, or in a worker."""
+    ours, theirs = ({f"{kind}/wb/lin/0/{label}/0" for kind in ("attack", "verify")} for label in "ab")
+    assert done(keyed.run(SUITE)) == {"build/lin", *ours, *theirs}
+    assert done(keyed.run(SUITE)) == set()
+    model, attack = ((keyed.folder / f"{name}.py").read_text() for name in ("toy", "mine"))
+    for executor, epsilon in (("inline", 0.5), ("local", 0.25)):
+        keyed.module("toy", "# edited\n" + model)
+        keyed.module("mine", attack.replace("return x", "return (x)  # edited"))
+        assert done(keyed.run(SUITE, executor=executor)) == set(), "comments and layout mean nothing"
+        keyed.module("mine", attack.replace("return x", f"return threat.project({epsilon} + 0 * x, x)"))
+        assert done(keyed.run(SUITE, executor=executor)) == theirs, "our own attack does not depend on the user's"
+        keyed.module("mine", attack)
+        assert done(keyed.run(SUITE, executor=executor)) == set(), "back to what it was"
+        keyed.module("toy", model.replace("return model", f"'{executor}'; return model"))
+        assert done(keyed.run(SUITE, executor=executor)) == {"build/lin", *ours, *theirs}
+        keyed.module("toy", model)
+        assert done(keyed.run(SUITE, executor=executor)) == set()
 
 
 @pytest.mark.usefixtures("keyed")
@@ -189,8 +227,38 @@ def test_recipe_keys() -> None:
     assert list(keys_of(TRAINED.replace("m: {", "other: {")).values()) == list(before.values())
 
 
-def test_source_that_cannot_be_read() -> None:
-    assert source_digest("math:sqrt") is None  # built in
-    assert source_digest("no.such.module:thing") is None
-    assert source_digest("json:loads") is not None
-    assert source_digest("bench.attacks.pgd:pgd") is not None
+PLACES = {"a package": "torch.nn:Flatten", "python": "copy:copy", "built in": "_operator:pos"}
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_code_of_packages_and_of_python_is_reused(where: str, toy: Workshop) -> None:
+    """Compiled into Python or not."""
+    text = SUITE.replace(', {"mine:attack": {strength: 2}, as: b}', "").replace(", weights: w.pt", "")
+    if where == "a package":
+        text = text.replace("toy:linear", PLACES[where])
+    else:
+        given = f"from {PLACES[where].replace(':', ' import ')} as given\n"
+        toy.module("toy", given + (toy.folder / "toy.py").read_text())
+    assert len(done(toy.run(text))) == 3
+    assert done(toy.run(text)) == set()
+
+
+@pytest.mark.parametrize("name", ["no.such.module:thing", "toy:nothing"])
+def test_code_that_is_not_there_fails_its_job_alone(keyed: Workshop, name: str) -> None:
+    for _ in range(2):
+        run = keyed.run(SUITE.replace("mine:attack", name))
+        assert run.exit_code == 3
+        statuses = {job: state.status for job, state in run.states.items()}
+        assert (statuses.pop("attack/wb/lin/0/b/0"), statuses.pop("verify/wb/lin/0/b/0")) == ("failed", "skipped")
+        assert set(statuses.values()) == {"ok"}
+
+
+@pytest.mark.usefixtures("keyed")
+def test_the_version_of_a_kind_of_jobs_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys_of(SUITE)
+    for kind in ("attack", "build"):
+        with monkeypatch.context() as patch:
+            patch.setitem(VERSIONS, kind, VERSIONS[kind] + 1)
+            after = keys_of(SUITE)
+        changed = {job for job in before if after[job] != before[job]}
+        assert changed == {job for job in before if kind == "build" or job.startswith(f"{kind}/")}

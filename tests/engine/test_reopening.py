@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.engine.store import Store
 from bench.errors import UsageError
 from bench.reopening import report
 
@@ -93,8 +94,8 @@ def test_data_that_has_grown_since(mixed: Workshop) -> None:
 
 def test_a_record_that_is_gone(mixed: Workshop) -> None:
     record = json.loads((mixed.folder / "out" / "run.json").read_text())
-    key = record["jobs"]["verify/wb/lin/0/pgd/0"]["key"]
-    (path,) = (mixed.folder / "store").rglob(key)
+    job = record["jobs"]["verify/wb/lin/0/pgd/0"]
+    path = Store(mixed.folder / "store").path("verify", job["key"], job["manifest"])
     path.unlink()
     rows = mixed.rows(report(mixed.folder / "out"))
     lost = rows["wb/lin/pgd/linf-0.1/robust_accuracy"]

@@ -89,9 +89,7 @@ class Paper:
     def __init__(self, folder: Path, text: str = SUITE) -> None:
         self.folder = folder
         self.suite: Suite = check(text, "paper.yaml")
-        inputs = Inputs(
-            self.suite, source_digest=lambda _: None, file_digest=lambda _: "", materialised={}, failures={}
-        )
+        inputs = Inputs(self.suite, file_digest=lambda _: "", materialised={}, failures={})
         self.plan: Plan = make_plan(inputs, device="cpu")
         self.rows: list[Row] = make_rows(self.suite, self.plan, {}).rows
 

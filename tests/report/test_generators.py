@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.engine.store import Record, read_record, write_record
+from bench.engine.store import Record, Store, write_record
 from bench.planning import path_digest
 from bench.report import regions as drawing
 from bench.report.histories import histories
@@ -38,7 +38,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory, ring_suite: str) -> tuple[Ru
     (folder / "drawn.yaml").write_text(ring_suite)
     places = {"out": folder / "out", "store": folder / "store"}
     done = run(folder / "drawn.yaml", CHANGES, **places, executor="inline", device="cpu")
-    given = Inputs(done.suite, source_digest=lambda _: None, file_digest=path_digest, materialised={}, failures={})
+    given = Inputs(done.suite, file_digest=path_digest, materialised={}, failures={})
     return done, make_plan(given, device="cpu")
 
 
@@ -70,8 +70,9 @@ def test_captions_say_what_is_seen(drawn: Any, tmp_path: Path) -> None:
             "outside": np.ones(len(histogram), np.int64),
         }
         meta = {"n": 9, "values": {"iterations_to_all_modes": first, "modes_lost": lost}}
-        write_record(tmp_path / "record", meta, arrays)
-        state = replace(drawn[0].states[name], path=tmp_path / "record")
+        path = Store(tmp_path).path("measure", "record")
+        write_record(path.parent, meta, arrays, kind="measure", key="record")
+        state = replace(drawn[0].states[name], path=path)
         heats = histories(records(drawn, **{name: state}), "ring", block)
         return next(heat.caption for heat in heats if heat.model == "other")
 
@@ -150,11 +151,10 @@ def test_a_training_with_many_looks_and_modes_stays_small(drawn: Any) -> None:
     assert len(_draw("big", arrays, shares)) < 60_000
 
 
-def test_long_names_leave_the_axes_of_regions_their_size(tmp_path) -> None:
+def test_long_names_leave_the_axes_of_regions_their_size() -> None:
     """Names stand below the axes: beside them, they left no room."""
     meta = {"values": {"total_variation": 0.5}}
-    write_record(tmp_path / "r", meta, {"epsilon": np.array([0.0, 0.0, 1.0]), "delta": np.array([0.0, 0.5, 1.0])})
-    record = read_record(tmp_path / "r")
+    record = Record(meta, {"epsilon": np.array([0.0, 0.0, 1.0]), "delta": np.array([0.0, 0.5, 1.0])})
     spans = []
     for name in ("a", "ring-pacgan2-larger-discriminator-and-more"):
         drawn = str(drawing._draw("x", {name: [record], "real-data": [record]}))

@@ -29,7 +29,7 @@ def plan(tiny: Any) -> Any:
     from bench.planning import path_digest
 
     return make_plan(
-        Inputs(tiny.suite, source_digest=lambda _: None, file_digest=path_digest, materialised={}, failures={}),
+        Inputs(tiny.suite, file_digest=path_digest, materialised={}, failures={}),
         device="cpu",
     )
 

@@ -91,7 +91,7 @@ def test_a_drop_that_may_be_chance(measured: Workshop) -> None:
         (["baseline", "nothing"], 2, "expected a run folder"),
         (["compare", "out", "nothing"], 2, "expected a run folder"),
         (["gate", "out", "--baseline", "cut.json"], 2, "cut.json is no snapshot"),
-        (["gate", "out", "--baseline", "old.json"], 2, "has schema 0, this version reads 3"),
+        (["gate", "out", "--baseline", "old.json"], 2, "has schema 0, this version reads 4"),
     ],
 )
 def test_what_cannot_be_done_is_said(measured: Workshop, words: list[str], code: int, message: str) -> None:

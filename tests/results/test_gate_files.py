@@ -48,10 +48,11 @@ def test_a_snapshot_survives(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"schema": 0}', "has schema 0, this version reads 3"),
+        ('{"schema": 0}', "has schema 0, this version reads 4"),
         ("[]", "has schema None"),
         ("{", "cannot be read as a snapshot"),
-        ('{"schema": 3}', "is no snapshot"),
+        ('{"schema": 3}', "has schema 3, this version reads 4"),
+        ('{"schema": 4}', "is no snapshot"),
     ],
 )
 def test_a_file_that_is_no_baseline(tmp_path: Path, content: str, message: str) -> None:

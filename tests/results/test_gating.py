@@ -359,9 +359,64 @@ class TestWhatCannotBeCompared:
         assert "'whitebox/cnn-2/worst-case/linf-0.3/robust_accuracy' has the same outcomes" in answers[ROW].sentence
 
     def test_other_data(self) -> None:
-        found = gate(run_of([1] * 10, data="f2"), run_of([1] * 10, data="f1"))
+        others = [f"other/{index}" for index in range(11)]
+        found = gate(run_of([1] * 11, data="f2", names=others), run_of([1] * 10, data="f1"))
         assert only(found) == ("different-data", 3)
         assert "its hash was f1 and is f2" in found.rows[0].sentence
+
+    def test_other_data_of_a_row_without_samples(self) -> None:
+        now, before = (snapshot({ROW: recorded([[value]], data=data)}) for value, data in ((1.0, "f2"), (9.0, "f1")))
+        found = gate(now, before)
+        assert only(found) == ("different-data", 3)
+        assert "its hash was f1 and is f2" in found.rows[0].sentence
+
+    @pytest.mark.parametrize(
+        ("lost", "gained", "answer"),
+        [
+            (0, 0, ("different-data", 3)),
+            (0, 40, ("different-data", 3)),
+            (1, 0, ("different-data", 3)),
+            (40, 0, ("regression", 1)),
+            (40, 10, ("regression", 1)),
+        ],
+    )
+    def test_other_data_under_the_same_names(self, lost: int, gained: int, answer: tuple[str, int]) -> None:
+        """A drop is a drop; that there is none says nothing of other samples."""
+        before = np.repeat([True, False], 50)
+        now = before.copy()
+        now[:lost], now[50 : 50 + gained] = False, True
+        found = gate(run_of(now, data="f2"), run_of(before, data="f1"))
+        assert only(found) == answer
+        assert "its data has changed under the same names of samples" in found.rows[0].sentence
+        assert found.rows[0].how == "paired"
+        assert (len(found.rows[0].lost), len(found.rows[0].gained)) == (lost, gained)
+        advice = "if that is meant, write the baseline anew with `bench baseline`"
+        assert (advice in found.rows[0].sentence) == (answer[0] == "different-data")
+
+    @pytest.mark.parametrize(
+        ("lost", "gained", "answer"),
+        [(0, 0, ("pass", 0)), (0, 40, ("incomparable", 3)), (40, 0, ("regression", 1)), (3, 0, ("inconclusive", 0))],
+    )
+    def test_other_code_of_an_attack(self, lost: int, gained: int, answer: tuple[str, int]) -> None:
+        """Worse is worse; better may be a weaker attack."""
+        before = np.repeat([True, False], 50)
+        now = before.copy()
+        now[:lost], now[50 : 50 + gained] = False, True
+        found = gate(run_of(now, code="c2", ours=False), run_of(before, code="c1", ours=False))
+        assert only(found) == answer
+        assert "the code of its attack or metric, or something it uses, has changed" in found.rows[0].sentence
+        same = gate(run_of(now, code="c1", ours=False), run_of(before, code="c1", ours=False))
+        assert "the code" not in same.rows[0].sentence
+        assert only(same)[0] == ("improved" if gained else answer[0])
+
+    def test_what_cannot_be_tracked_is_said(self) -> None:
+        doubt = "attack mine:attack starts a process"
+        found = gate(run_of([1] * 9, untracked=(doubt,), origin={"seed": 0, "trust": True}), run_of([1] * 9))
+        assert only(found) == ("pass", 0)
+        assert found.notes == (
+            f"{doubt}, which cannot be tracked: {ROW}; say what it uses with `uses:`",
+            "stored results of code that cannot be tracked were believed (--trust)",
+        )
 
     def test_other_samples_of_the_same_data(self) -> None:
         assert only(gate(run_of([1] * 3, names=["x", "y", "z"]), run_of([1] * 3))) == ("different-data", 3)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from bench.engine.state import JobState
-from bench.engine.store import read_record, write_record
+from bench.engine.store import Store, read_record, write_record
 from bench.results.expectations import examine, exit_code
 from bench.results.row import Row
 from bench.results.rows import make_rows
@@ -40,9 +40,14 @@ def suite(ring_suite: str) -> str:
 def rows_of(tmp_path: Path, suite: str) -> Callable[[Sequence[int | None]], list[Row]]:
     """The rows of trials that needed some iterations until all modes were hit, or never did within 8,000."""
 
+    def kept(key: str, meta: dict[str, Any]) -> Path:
+        path = Store(tmp_path).path("measure", key)
+        write_record(path.parent, meta, {}, kind="measure", key=key)
+        return path
+
     def made(to_all: Sequence[int | None]) -> list[Row]:
         checked = check(suite, "s.yaml", [f"models.gan.trials={len(to_all)}"])
-        inputs = Inputs(checked, source_digest=lambda _: None, file_digest=lambda _: "", materialised={}, failures={})
+        inputs = Inputs(checked, file_digest=lambda _: "", materialised={}, failures={})
         plan = make_plan(inputs, device="cpu")
         states = {}
         for trial, value in enumerate(to_all):
@@ -50,14 +55,12 @@ def rows_of(tmp_path: Path, suite: str) -> Callable[[Sequence[int | None]], list
             above = {"iterations_to_all_modes": 8000} if value is None else {}
             meta: dict[str, Any] = {"n": 2500, "values": values, "above": above, "note": "4 looks"}
             job = f"measure/ring/gan/{trial}/history"
-            write_record(tmp_path / str(trial), meta, {})
-            states[job] = JobState("ok", path=tmp_path / str(trial))
+            states[job] = JobState("ok", path=kept(str(trial), meta))
             states |= {need: JobState("ok") for need in plan.jobs[job].needs}
             distance = 0.9 + 0.1 * (trial % 2)
             values = {f"total_variation{end}": distance for end in ("", "_2", "_3")}
             job = f"measure/ring/gan/{trial}/collapse_region"
-            write_record(tmp_path / f"{trial}-region", {"n": 100, "values": values}, {})
-            states[job] = JobState("ok", path=tmp_path / f"{trial}-region")
+            states[job] = JobState("ok", path=kept(f"{trial}-region", {"n": 100, "values": values}))
             states |= {need: JobState("ok") for need in plan.jobs[job].needs}
         found = make_rows(checked, plan, states).rows
         assert [finding.verdict for finding in examine(checked, found)] == ["missed" if None in to_all else "met"], (

@@ -67,7 +67,6 @@ def test_the_weights_in_a_package_name_the_network(features_suite: SuiteOf) -> N
     def identities(digest: str) -> list[object]:
         inputs = Inputs(
             check(features_suite("inception"), "s.yaml"),
-            source_digest=lambda _: "code",
             file_digest=lambda _: digest,
             materialised={},
             failures={},
