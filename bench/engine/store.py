@@ -220,7 +220,7 @@ def _header(stored: Mapping[str, Any]) -> Header:
     """A header of the right format whose facts are texts; a ValueError otherwise."""
     found = Header(**stored)
     facts = (found.kind, found.key, found.content, found.manifest)
-    if found.format != FORMAT or not all(type(fact) is str for fact in facts):
+    if type(found.format) is not int or found.format != FORMAT or not all(type(fact) is str for fact in facts):
         raise ValueError(f"expected a header of format {FORMAT}, found {dict(stored)}")
     return found
 
@@ -284,9 +284,10 @@ def _read_regular(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise _as_missing(error, path) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise FileNotFoundError(2, "expected a regular file", str(path))
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise FileNotFoundError(2, "expected a regular file", str(path))
         return file.read()
 
 

@@ -139,9 +139,10 @@ def removed_and_back(made: Project) -> None:
 
 
 def no_bytecode(made: Project) -> None:
-    folders = list(made.folder.rglob("__pycache__"))
-    assert folders, "a run leaves some"
-    for folder in folders:
+    assert not list(made.folder.rglob("__pycache__")), "a run neither uses nor leaves any"
+    more_bytecode(made)
+    assert not made.plan().to_do
+    for folder in list(made.folder.rglob("__pycache__")):
         shutil.rmtree(folder)
 
 

@@ -97,7 +97,7 @@ def _answers(model: Model, kind: str, shown: Tensor, place: Workplace) -> NDArra
             parts = place.batched(lambda rows: function(shown[rows]), len(shown))
         found = torch.cat([part if isinstance(part, Tensor) else part[0] for part in parts])
         return found.detach().float().cpu().numpy()
-    except Exception:  # whatever a user's code raises
+    except (Exception, SystemExit):  # whatever a user's code raises
         return None
 
 

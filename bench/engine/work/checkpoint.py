@@ -65,5 +65,9 @@ def _believed(path: Path, wanted: Mapping[str, int]) -> Record | None:
         record = read_record(path)
     except (OSError, DamagedError):
         return None
-    stack = dict(record.meta["stack"])
-    return record if list(stack)[-1] == path.name and wanted.items() <= stack.items() else None
+    try:
+        stack = dict(record.meta["stack"])
+        alike = list(stack)[-1] == path.name and wanted.items() <= stack.items() and "facts" in record.meta
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    return record if alike else None
