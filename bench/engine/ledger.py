@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Ledger:
         if change:
             self.refusals.setdefault(job.id, change)
             return False
-        untracked = doubtful(job.kind, manifests)
+        untracked = self._doubts(job, manifests)
         if not untracked or self._trust:
             return True
         component, phrases = next(iter(untracked.items()))
@@ -101,6 +101,20 @@ class Ledger:
         else:
             self.refusals.setdefault(job.id, f"{component} {' and '.join(phrases)}; {REMEDY}")
         return False
+
+    def _doubts(self, job: Job, manifests: Manifests) -> dict[str, Sequence[str]]:
+        """What keeps a result from being reused: all that no list can hold, but for what a model's building did.
+
+        A model that cannot be tracked is built again in every run and compared with what it was. What it does only when
+        it is called later, nobody compares.
+        """
+        built = [self.states[other] for other in job.awaited if other.startswith("build/")]
+        compared = {(name, phrase) for state in built for name, each in state.untracked.items() for phrase in each}
+        doubts = {
+            name: [phrase for phrase in phrases if (name, phrase) not in compared]
+            for name, phrases in manifests.untracked().items()
+        }
+        return {name: phrases for name, phrases in doubts.items() if phrases}
 
     def blocker(self, job: Job) -> str | None:
         """The first of a job's needs that did not end ok."""
@@ -121,15 +135,6 @@ class Ledger:
 
 REMEDY = "say what it uses with `uses:`, or accept what is stored with --trust"
 """What to do about a component that cannot be tracked."""
-
-
-def doubtful(kind: str, manifests: Manifests) -> dict[str, tuple[str, ...]]:
-    """The components that keep a job's result from being reused.
-
-    A model that cannot be tracked is built again in every run and compared with what it was, so that the jobs after its
-    building need not doubt it.
-    """
-    return manifests.untracked(but=None if kind == "build" else "model ")
 
 
 def _made_of(name: str, manifests: Manifests) -> dict[str, Any]:

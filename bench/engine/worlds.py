@@ -37,6 +37,9 @@ class World:
         modules: Its modules while another world works.
         observed: What its components were seen to do, by label.
         sources: Its sources with their status when they were loaded.
+        path: Its import path, while another world works.
+        environment: Its environment variables, while another world works.
+        set_here: Environment variables that its components set or removed themselves.
     """
 
     name: str
@@ -44,6 +47,9 @@ class World:
     modules: dict[str, ModuleType] = field(default_factory=dict)
     observed: dict[str, Observed] = field(default_factory=dict)
     sources: dict[str, Status] = field(default_factory=dict)
+    path: list[str] | None = None
+    environment: dict[str, str] | None = None
+    set_here: set[str] = field(default_factory=set)
 
 
 class Worlds:
@@ -59,6 +65,8 @@ class Worlds:
         self._current: World | None = None
         self._before: dict[str, ModuleType] = {}
         self._others: frozenset[str] = frozenset()
+        self._path_before: list[str] = []
+        self._environment_before: dict[str, str] = {}
         self._mapped: set[str] = set()
         self._path = list(sys.path)
 
@@ -79,9 +87,10 @@ class Worlds:
         if self._current is None:
             self._set_aside(world)
             sys.modules.update(world.modules)
+            _restore(world.path, world.environment)
             importlib.invalidate_caches()
         self._current = world
-        RECORDER.begin(world.observed, hidden)
+        RECORDER.begin(world.observed, hidden, world.set_here)
         self._mapped = self._mapped or set(_mapped())
         return world
 
@@ -97,6 +106,7 @@ class Worlds:
         loaded = _users_modules()
         self._before = {name: module for name, module in loaded.items() if name.partition(".")[0] in wanted}
         self._others = frozenset(loaded) - set(self._before)
+        self._path_before, self._environment_before = list(sys.path), dict(os.environ)
         for name in self._before:
             del sys.modules[name]
 
@@ -112,6 +122,8 @@ class Worlds:
         sys.modules.update(self._before)
         if self._current is not None:
             self._current.modules = modules
+            self._current.path, self._current.environment = list(sys.path), dict(os.environ)
+        _restore(self._path_before, self._environment_before)
         self._before, self._current = {}, None
 
     def _drop(self, world: World) -> None:
@@ -182,14 +194,28 @@ class Worlds:
         return sorted(path for path in found if not below(path, skipped) and owner_of(path)[0] == "user")
 
 
+def _restore(path: list[str] | None, environment: dict[str, str] | None) -> None:
+    """Put the import path and the environment back to what they were."""
+    if path is not None and sys.path != path:
+        sys.path[:] = path
+    if environment is not None and dict(os.environ) != environment:
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
+
+
 def _is_stale(world: World) -> bool:
     """Whether a file that a world loaded or read has changed since."""
     seen: dict[str, Status] = dict(world.sources)
     for observed in world.observed.values():
         seen |= {path: status for path, status in observed.files.items() if path not in observed.made}
-        if any(os.path.lexists(path) for path in observed.absent - observed.made):
+        if any(os.path.exists(path) for path in observed.absent - observed.made):
             return True
-        if any(os.environ.get(name) != value for name, value in observed.variables.items() if name != ALL_VARIABLES):
+        if any(
+            os.environ.get(name) != value
+            for name, value in observed.variables.items()
+            if name not in (ALL_VARIABLES, *world.set_here)
+        ):
             return True
     for path, status in seen.items():
         try:

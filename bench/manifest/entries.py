@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """A path that was looked for and not found."""
     PRESENT = "present"
     """A path that was looked at and not opened: ``file`` or ``folder``."""
+    LINK = "link"
+    """A link whose target was asked for: the target."""
     STATUS = "status"
     """A file whose status was asked for: its size and the time of its last change."""
     LISTING = "listing"
@@ -114,13 +116,9 @@ class Manifests:
         """The name it is stored by; empty where nothing was used."""
         return digest(self.to_json()) if self.components else ""
 
-    def untracked(self, *, but: str | None = None) -> dict[str, tuple[str, ...]]:
-        """The components whose list is incomplete, with what they did; without those whose name begins with `but`."""
-        return {
-            name: each.untracked
-            for name, each in self.components.items()
-            if not each.complete and not (but is not None and name.startswith(but))
-        }
+    def untracked(self) -> dict[str, tuple[str, ...]]:
+        """The components whose list is incomplete, with what they did."""
+        return {name: each.untracked for name, each in self.components.items() if not each.complete}
 
     def _facts(self) -> dict[str, Any]:
         return {

@@ -81,8 +81,8 @@ class Holding:
             _, *without = then.split("\0")
             return "\0".join([str(self.digests.listing(path, without)), *without])
         if kind is Kind.ABSENT:
-            return None if os.path.lexists(path) else ""
-        return "folder" if os.path.isdir(path) else "file" if os.path.exists(path) else None
+            return None if os.path.exists(path) else ""
+        return link_target(path) if kind is Kind.LINK else presence(path)
 
 
 def where(module: Module | None, roots: Roots) -> str:
@@ -99,6 +99,20 @@ def where(module: Module | None, roots: Roots) -> str:
 def value_digest(value: str | None) -> str:
     """What a manifest keeps of an environment variable: it may be a secret."""
     return UNSET if value is None else digest(["variable", value])
+
+
+def presence(path: str) -> str | None:
+    """What a manifest keeps of a path that was looked at: file or folder, and whether it is a link to one."""
+    kind = "folder" if os.path.isdir(path) else "file" if os.path.exists(path) else None
+    return f"link to a {kind}" if os.path.islink(path) and kind else kind
+
+
+def link_target(path: str) -> str | None:
+    """Where a link leads; None where there is no link."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 def all_variables() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +14,10 @@ from bench.manifest.component import Component
 from bench.manifest.digests import PYTHON, Digests
 from bench.manifest.distributions import with_requirements
 from bench.manifest.entries import ALL_VARIABLES, Entry, Kind, Manifest
-from bench.manifest.holding import all_variables, said_status, value_digest, where
+from bench.manifest.holding import all_variables, presence, said_status, value_digest, where
 from bench.manifest.modules import Closure, Module, Resolver, closure
 from bench.manifest.recorder import Observed, Status, status_of
-from bench.manifest.roots import Roots
+from bench.manifest.roots import Roots, installed_folders, of_python
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST = 4096
@@ -100,20 +101,45 @@ class _Maker:
             place = where(module, self.around.roots)
             if where(self.around.start.find(name), self.around.roots) == place:
                 self.add(Kind.MODULE, name, place)
+            else:
+                self._searched(name, module)
             if module.is_user and module.path:
                 self._source(module)
+            elif module.distribution is not None and not self.around.start.reaches(module.distribution.folder):
+                for folder in module.folders or (module.path,):  # it lies where the code itself looks for it
+                    found = os.path.isdir(folder)
+                    kind, now = (
+                        (Kind.TREE, self.around.digests.tree) if found else (Kind.FILE, self.around.digests.file)
+                    )
+                    self.at(kind, folder, str(now(folder)))
             elif module.distribution is not None and not module.is_user:
                 distributions.add(module.distribution.name)
                 if module.distribution.opaque:
                     self.untracked.add(f"uses the compiled package {module.distribution.name}, which may read files")
         for name in self.modules.missing:
             self.add(Kind.MODULE, name, where(None, self.around.roots))
+            self._searched(name, None)
         for path in self.observed.sources:
             self._text(path)
         for path in self.observed.code:
             self.at(Kind.FILE, path, str(self.around.digests.file(path)))
         for name in with_requirements(distributions):
             self.add(Kind.DISTRIBUTION, name, str(self.around.digests.distribution(name)))
+
+    def _searched(self, name: str, module: Module | None) -> None:
+        """Where a name was looked for along an import path that the code has changed itself."""
+        if "." in name or not self.around.start.differs():
+            return
+        home = "" if module is None else os.path.dirname(module.path or module.folders[0])
+        for entry in sys.path:
+            folder = os.path.abspath(entry or os.getcwd())
+            if home and folder in (home, os.path.dirname(home)):
+                return
+            if of_python(folder) or folder in installed_folders():
+                continue
+            for candidate in (os.path.join(folder, name + ".py"), os.path.join(folder, name, "__init__.py")):
+                if not os.path.exists(candidate):
+                    self.at(Kind.ABSENT, candidate, "")
 
     def _source(self, module: Module) -> None:
         if module.path.endswith(".py"):
@@ -138,9 +164,9 @@ class _Maker:
         for path, status in [*seen.files.items(), *((path, None) for path in self.around.mapped)]:
             self._file(path, status)
         for path in filter(self._found, seen.absent):
-            if os.path.lexists(path) and path not in seen.written:
+            if os.path.exists(path) and path not in seen.written:
                 raise _changed(path)
-            if not os.path.lexists(path):
+            if not os.path.exists(path):
                 self.at(Kind.ABSENT, path, "")
         for path, stamp in seen.listed.items():
             if not self._found(path):
@@ -154,12 +180,15 @@ class _Maker:
             if now != stamp and not own and not self._hidden_inside(path):
                 raise _changed(path)
             self.at(Kind.LISTING, path, "\0".join([str(self.around.digests.listing(path, made)), *made]))
+        for path, target in seen.links.items():
+            if self._found(path):
+                self.at(Kind.LINK, path, target)
         for path, status in seen.measured.items():
             if self._found(path) and path not in seen.written:
                 self.at(Kind.STATUS, path, said_status(status[2], status[3]))
         for path in set(filter(self._found, seen.present)) - set(seen.files) - set(seen.listed) - set(seen.written):
             if os.path.exists(path):
-                self.at(Kind.PRESENT, path, "folder" if os.path.isdir(path) else "file")
+                self.at(Kind.PRESENT, path, str(presence(path)))
 
     def _found(self, path: str) -> bool:
         """Whether a path was there before the component made anything of it, or of a folder above it."""

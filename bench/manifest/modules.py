@@ -51,6 +51,15 @@ class Resolver:
         self._path = path
         self._found: dict[str, Module | None] = {}
 
+    def differs(self) -> bool:
+        """Whether the import path of this process is another one by now."""
+        return self._path is not None and list(self._path) != sys.path
+
+    def reaches(self, info: str) -> bool:
+        """Whether the distribution in a folder of its own is found along the path."""
+        path = sys.path if self._path is None else self._path
+        return os.path.dirname(info) in {os.path.abspath(entry or os.getcwd()) for entry in path}
+
     def find(self, name: str) -> Module | None:
         """A module by its full name; None where there is none."""
         if name not in self._found:

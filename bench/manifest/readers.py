@@ -101,6 +101,8 @@ def _telling(function: Callable[..., Any], place: Any, recorder: Recorder) -> An
             function.tells_bench = True  # type: ignore[attr-defined]
             return function
 
+        return _proxy(function, tell)
+
     @functools.wraps(function)
     def told(*args: Any, **kwargs: Any) -> Any:
         tell(args, kwargs)
@@ -109,6 +111,28 @@ def _telling(function: Callable[..., Any], place: Any, recorder: Recorder) -> An
     told.tells_bench = True  # type: ignore[attr-defined]
     bound = isinstance(function, MethodType | BuiltinMethodType) and isinstance(place, type)
     return staticmethod(told) if bound else told
+
+
+def _proxy(original: type, tell: Callable[[Sequence[Any], dict[str, Any]], None]) -> type:
+    """A stand-in for a class in C that says which file an object is made of, and is taken for the class in checks."""
+
+    class Kind(type):
+        tells_bench = True
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            tell(args, kwargs)
+            return original(*args, **kwargs)
+
+        def __instancecheck__(cls, instance: Any) -> bool:
+            return isinstance(instance, original)
+
+        def __subclasscheck__(cls, subclass: type) -> bool:
+            return issubclass(subclass, original)
+
+        def __getattr__(cls, name: str) -> Any:
+            return getattr(original, name)
+
+    return Kind(original.__name__, (), {"__doc__": original.__doc__, "__module__": original.__module__})
 
 
 class _OnImport(importlib.abc.MetaPathFinder):

@@ -7,6 +7,7 @@ its distribution. Children that are forked, such as the workers of a data loader
 
 from __future__ import annotations
 
+import importlib.abc
 import importlib.machinery
 import json
 import os
@@ -86,6 +87,7 @@ class Observed:
         present: Paths that were looked at.
         measured: Paths whose size and time were asked for, with their status.
         listed: Folders that were listed, with the digest of their names when first listed.
+        links: Links whose target was asked for, with the target.
         variables: Environment variables that were read, with the values they had.
         modules: Names that were imported by calls.
         untracked: What was done that cannot be watched.
@@ -100,6 +102,7 @@ class Observed:
     present: set[str] = field(default_factory=set)
     measured: dict[str, Status] = field(default_factory=dict)
     listed: dict[str, int] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str | None] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
     untracked: set[str] = field(default_factory=set)
@@ -139,19 +142,21 @@ class Recorder:
         _watch_status(self)
         _watch_processes(self)
         _read_sources(self)
+        sys.meta_path.append(_Missing(self))
         from bench.manifest.readers import watch_readers
 
         watch_readers(self)
 
-    def begin(self, observed: dict[str, Observed], hidden: Iterable[str]) -> None:
+    def begin(self, observed: dict[str, Observed], hidden: Iterable[str], set_here: set[str] | None = None) -> None:
         """Add to an account of what components did.
 
         Args:
             observed: The account, by component.
             hidden: Folders that never count.
+            set_here: Environment variables that the components have set or removed themselves.
         """
         self.observed, self.hidden = observed, tuple(hidden)
-        self._set_here.clear()
+        self._set_here = set() if set_here is None else set_here
 
     @property
     def active(self) -> bool:
@@ -297,7 +302,9 @@ class Recorder:
         if not stat.S_ISREG(found.st_mode):
             self._note(label, "untracked", f"reads from {path}, which is no regular file", None)
             return
-        if writes:
+        if flags & os.O_TRUNC and path not in self.of(label).files:
+            self._note(label, "made", path, None)  # nothing of what was there before is ever read
+        elif writes:
             self._note(label, "written", path, status_of(found))
         if not flags & os.O_WRONLY and not flags & os.O_TRUNC:
             source = _source_of(path)
@@ -341,6 +348,16 @@ class Recorder:
             self._note(label, "present" if found else "absent", path, None)
             if isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode) and self._wants_status(frame):
                 self._note(label, "measured", path, status_of(found))
+
+    def followed(self, given: Any, target: Any) -> None:
+        """Somebody asked where a link leads."""
+        if not self.active:
+            return
+        with self.quiet(), suppress(OSError, ValueError, TypeError):
+            label = self._owner(sys._getframe(2))
+            path = os.path.abspath(os.fsdecode(given))
+            if label is not None and not self._leaves_out(path):
+                self._note(label, "links", path, os.fsdecode(target))
 
     def _wants_status(self, frame: FrameType | None) -> bool:
         """Whether a user's code asked for a status itself, and not only whether a path is there."""
@@ -388,6 +405,18 @@ class Recorder:
         with self.quiet():
             label = self._owner(sys._getframe(2))
             if label is not None and self._asked_by_user(sys._getframe(2)):
+                self._note(label, "modules", name, None)
+
+    def not_found(self, name: str) -> None:
+        """An import found no module of a name."""
+        if not self.active:
+            return
+        with self.quiet():
+            frame: FrameType | None = sys._getframe(2)
+            while frame is not None and self._kind(frame.f_code.co_filename) == "python":
+                frame = frame.f_back
+            label = self._labels[-1] if self._labels else self._default
+            if label and frame is not None and self._kind(frame.f_code.co_filename) == "user":
                 self._note(label, "modules", name, None)
 
     def started(self, what: str) -> None:
@@ -446,7 +475,7 @@ class Recorder:
 
     def _leaves_out(self, path: str) -> bool:
         """Whether a path never counts: bench's own, the store, the system's own files, what belongs to a package."""
-        if path.startswith(_NEVER) or roots.below(path, (roots.BENCH, *self.hidden)):
+        if (path.startswith(_NEVER) and not _is_shared_memory(path)) or roots.below(path, (roots.BENCH, *self.hidden)):
             return True
         if roots.of_python(path) or "/torchinductor_" in path:
             return True
@@ -475,6 +504,11 @@ RECORDER = Recorder()
 """The recorder of this process."""
 
 _stat = os.stat
+
+
+def _is_shared_memory(path: str) -> bool:
+    """Whether a path is a file of a user's in shared memory, and none that torch or multiprocessing keep there."""
+    return path.startswith("/dev/shm/") and not path.startswith(("/dev/shm/torch_", "/dev/shm/sem.", "/dev/shm/psm_"))  # noqa: S108
 
 
 def _absolute(given: Any) -> str | None:
@@ -524,6 +558,26 @@ def _passes_through(frame: FrameType | None, places: tuple[str, ...], depth: int
     return False
 
 
+def _there(path: Any) -> bool:
+    """Whether a path is there; not noted."""
+    try:
+        _stat(path)
+    except OSError:
+        return False
+    return True
+
+
+class _Missing(importlib.abc.MetaPathFinder):
+    """The last finder to be asked: what it is asked for, nobody has found."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002 - as finders have it
+        """Note the name; find nothing."""
+        self._recorder.not_found(fullname)
+
+
 def _read_sources(recorder: Recorder) -> None:
     """Let modules of users be compiled from their sources.
 
@@ -544,6 +598,7 @@ def _read_sources(recorder: Recorder) -> None:
 def _watch_environment(recorder: Recorder) -> None:
     kind: Any = type(os.environ)
     get, iterate, put = kind.__getitem__, kind.__iter__, kind.__setitem__
+    remove = kind.__delitem__
 
     def __getitem__(self: Any, key: Any) -> Any:  # noqa: N807
         try:
@@ -563,7 +618,12 @@ def _watch_environment(recorder: Recorder) -> None:
         recorder.set_variable(os.fsdecode(key) if isinstance(key, str | bytes) else "")
         put(self, key, value)
 
-    kind.__getitem__, kind.__iter__, kind.__setitem__ = __getitem__, __iter__, __setitem__
+    def __delitem__(self: Any, key: Any) -> None:  # noqa: N807
+        recorder.set_variable(os.fsdecode(key) if isinstance(key, str | bytes) else "")
+        remove(self, key)
+
+    kind.__getitem__, kind.__iter__ = __getitem__, __iter__
+    kind.__setitem__, kind.__delitem__ = __setitem__, __delitem__
 
 
 def _watch_status(recorder: Recorder) -> None:
@@ -579,10 +639,12 @@ def _watch_status(recorder: Recorder) -> None:
             except NotADirectoryError:
                 recorder.looked(path, found=False)
                 raise
-            recorder.looked(path, found=result)
+            recorder.looked(path, found=_there(path) if isinstance(result, bool) else result)
             return result
 
-        look.__name__, look.__doc__ = function.__name__, function.__doc__
+        # by its name in `os`, where the wrapper is, it can be pickled
+        look.__name__ = look.__qualname__ = function.__name__
+        look.__doc__, look.__module__ = function.__doc__, "os"
         return look
 
     start = os.open
@@ -596,8 +658,22 @@ def _watch_status(recorder: Recorder) -> None:
         with recorder.quiet():
             return start(path, flags, mode, dir_fd=dir_fd)
 
-    os.open = open_at
+    read = os.readlink
+
+    def readlink(path: Any, *, dir_fd: int | None = None) -> Any:
+        target = read(path, dir_fd=dir_fd)
+        if dir_fd is None:
+            recorder.followed(path, target)
+        return target
+
+    for wrapper, name in ((open_at, "open"), (readlink, "readlink")):
+        wrapper.__name__ = wrapper.__qualname__ = name
+        wrapper.__module__ = "os"
+    before = {name: getattr(os, name) for name in ("open", "stat", "lstat", "access", "readlink")}
+    os.open, os.readlink = open_at, readlink
     os.stat, os.lstat, os.access = watched(os.stat), watched(os.lstat), watched(os.access)
+    for supported in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks, os.supports_effective_ids):
+        supported |= {getattr(os, name) for name, function in before.items() if function in supported}
 
 
 def _watch_processes(recorder: Recorder) -> None:
