@@ -116,7 +116,7 @@ def _entry(folder: Path, state: JobState, model: str, trial: int) -> dict[str, s
     """Write one file of weights and describe it."""
     assert state.path is not None  # noqa: S101 - its status is ok
     record = read_record(state.path)
-    facts = {key: record.meta[key] for key in ("figures", "training_seconds", "torch", "kind", "seconds")}
+    facts = {key: record.meta[key] for key in ("figures", "training_seconds", "torch", "seconds")} | {"kind": "train"}
     payload = pack(facts, record.arrays)
     name = f"{model}-{trial}-{state.key[:8]}.safetensors"
     write_whole(folder / name, payload)

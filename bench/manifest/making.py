@@ -130,10 +130,10 @@ class _Maker:
         """Where a name was looked for along an import path that the code has changed itself."""
         if "." in name or not self.around.start.differs():
             return
-        home = "" if module is None else os.path.dirname(module.path or module.folders[0])
+        home = "" if module is None else os.path.dirname(module.folders[0] if module.folders else module.path)
         for entry in sys.path:
             folder = os.path.abspath(entry or os.getcwd())
-            if home and folder in (home, os.path.dirname(home)):
+            if folder == home:
                 return
             if of_python(folder) or folder in installed_folders():
                 continue
