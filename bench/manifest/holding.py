@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from bench.hashing import digest
 from bench.manifest.digests import PYTHON, Digests
@@ -155,11 +155,3 @@ def said(entry: Entry, then: str, now: str | None) -> str:
     if kind in (Kind.LISTING, Kind.TREE):
         return f"the folder {place} has other contents"
     return f"{place} has changed" if now else f"{place} is gone"
-
-
-def entries_by_kind(entries: Mapping[str, str], kind: Kind) -> Iterator[str]:
-    """The names of all entries of a kind."""
-    for text in entries:
-        entry = Entry.parse(text)
-        if entry[0] is kind:
-            yield entry[1]

@@ -43,7 +43,6 @@ _STARTING = {
 }
 """Audit events after which nobody knows what was read."""
 _MACHINERY = ("<frozen importlib", "importlib/_bootstrap")
-_IMPORTING = {"get_code", "_find_and_load", "_find_and_load_unlocked", "exec_module", "find_spec", "_find_spec"}
 _SILENT = (
     "/multiprocessing/resource_sharer.py", "/multiprocessing/reduction.py", "/multiprocessing/resource_tracker.py",
     "/torch/_inductor/", "/torch/_dynamo/", "/torch/_functorch/", "/triton/",
@@ -434,12 +433,10 @@ class Recorder:
     def _owner(self, frame: FrameType | None) -> str | None:
         """The component that an event belongs to; None where an installed package is being imported, or for bench."""
         explicit = self._labels[-1] if self._labels else ""
-        importing = False
         while frame is not None:
             code = frame.f_code
             file = code.co_filename
             if file.startswith(_MACHINERY):
-                importing = importing or code.co_name in _IMPORTING
                 if code.co_name in ("get_code", "find_spec", "_find_spec", "_fill_cache"):
                     return None
             else:
